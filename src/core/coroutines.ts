@@ -1,0 +1,477 @@
+/** Coroutines in both styles. Counterpart: `asyncio/coroutines.py`, and the interpreter's coroutine objects. */
+import { CancelledError, RuntimeError } from './exceptions.ts';
+import { repr } from './format-helpers.ts';
+import { Future, isfuture } from './futures.ts';
+import { requireLoop } from './events.ts';
+import { current, type Driver, ERROR, PARKED, PENDING, RESULT } from './running.ts';
+import { awaitCoroutine, isGeneratorFunction, type Scope, scopeOf, throwInto } from './strands.ts';
+import type { Body, Coroutine, CoroutineLike, Gen, Suspend } from './types.ts';
+import { type Forgettable, trackUnawaited, unawaited } from './unawaited.ts';
+
+const AsyncFunction = Object.getPrototypeOf(async () => {}) as object;
+const generatorPrototype = (Object.getPrototypeOf(function* () {}) as { prototype: object }).prototype;
+
+/** On a generator object: somebody awaits it or made a task of it. */
+const CLAIMED: unique symbol = Symbol('claimed');
+
+/** An iterator that a driver can run, once. */
+export type Runnable<T> = Iterator<Suspend, T, unknown>;
+
+/**
+ * A lazy coroutine that is no generator. It is its own iterator; a driver takes it by `_claim`, or `yield*` by
+ * `[Symbol.iterator]`.
+ */
+export abstract class BaseCoroutine<T> implements Coroutine<T>, Forgettable {
+  #claimed = false;
+
+  constructor() {
+    if (unawaited.enabled) trackUnawaited(this);
+  }
+
+  abstract get name(): string;
+  abstract next(sent?: unknown): IteratorResult<Suspend, T>;
+  abstract throw(error: unknown): IteratorResult<Suspend, T>;
+  abstract close(): void;
+
+  return(value: T): IteratorReturnResult<T> {
+    this.close();
+    return { done: true, value };
+  }
+
+  /** @internal */
+  _isClaimed(): boolean {
+    return this.#claimed;
+  }
+
+  /** @internal Mark it as awaited. Only one may. */
+  _claim(): Runnable<T> {
+    if (this.#claimed) throw new RuntimeError(this._spentMessage());
+    this.#claimed = true;
+    return this as unknown as Runnable<T>;
+  }
+
+  /** @internal Nobody will await it, and that is right. */
+  _disown(): void {
+    this.#claimed = true;
+  }
+
+  /** @internal */
+  _spentMessage(): string {
+    return 'cannot reuse already awaited coroutine';
+  }
+
+  [Symbol.iterator](): Runnable<T> {
+    return this._claim();
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: coroutines are awaitable
+  then<R1 = T, R2 = never>(
+    onResult?: ((value: T) => R1 | PromiseLike<R1>) | null,
+    onError?: ((error: unknown) => R2 | PromiseLike<R2>) | null,
+  ): PromiseLike<R1 | R2> {
+    return awaitClaimed(this, onResult, onError);
+  }
+
+  catch<R = never>(onError?: ((error: unknown) => R | PromiseLike<R>) | null): Promise<T | R> {
+    return this.toPromise().catch(onError);
+  }
+
+  finally(onEnd?: (() => void) | null): Promise<T> {
+    return this.toPromise().finally(onEnd);
+  }
+
+  toPromise(): Promise<T> {
+    return new Promise((resolve, reject) => awaitClaimed(this, resolve, reject));
+  }
+
+  toString(): string {
+    return `<coroutine object ${this.name}>`;
+  }
+}
+
+function awaitClaimed(
+  coro: object,
+  onResult?: ((value: any) => any) | null,
+  onError?: ((error: unknown) => any) | null,
+): PromiseLike<any> {
+  if (typeof onResult !== 'function' || typeof onError !== 'function') {
+    return new Promise((resolve, reject) => awaitClaimed(coro, resolve, reject)).then(onResult, onError);
+  }
+  let runnable: Runnable<unknown>;
+  try {
+    runnable = claim(coro as Coroutine<unknown>);
+  } catch (error) {
+    return Promise.reject(error).then(onResult, onError);
+  }
+  return awaitCoroutine(runnable, onResult, onError);
+}
+
+/** What the generator objects of `coroutine` functions inherit: they are coroutines without another object. */
+const generatorCoroutine: object = Object.create(generatorPrototype, {
+  [Symbol.iterator]: method(function (this: object) {
+    return claim(this as Gen<unknown>);
+  }),
+  // biome-ignore lint/suspicious/noThenProperty: coroutines are awaitable
+  then: method(function (this: object, onResult: any, onError: any) {
+    return awaitClaimed(this, onResult, onError);
+  }),
+  catch: method(function (this: object, onError: any) {
+    return toPromise(this).catch(onError);
+  }),
+  finally: method(function (this: object, onEnd: any) {
+    return toPromise(this).finally(onEnd);
+  }),
+  toPromise: method(function (this: object) {
+    return toPromise(this);
+  }),
+  close: method(function (this: Gen<unknown>) {
+    closeGenerator(this);
+  }),
+  _isClaimed: method(function (this: { [CLAIMED]?: boolean }) {
+    return this[CLAIMED] === true;
+  }),
+  toString: method(function (this: { name: string }) {
+    return `<coroutine object ${this.name}>`;
+  }),
+});
+
+function method(value: Function): PropertyDescriptor {
+  return { value, writable: true, configurable: true };
+}
+
+function toPromise(coro: object): Promise<any> {
+  return new Promise((resolve, reject) => awaitClaimed(coro, resolve, reject));
+}
+
+function closeGenerator(generator: Gen<unknown>): void {
+  (generator as { [CLAIMED]?: boolean })[CLAIMED] = true;
+  const result = generator.return(undefined);
+  if (!result.done) throw new RuntimeError('coroutine ignored GeneratorExit');
+}
+
+/** A call of an async function, or of a function of unknown kind, as a coroutine. */
+export class FunctionCoroutine<T> extends BaseCoroutine<T> {
+  readonly #fn: (...args: any[]) => unknown;
+  readonly #self: unknown;
+  readonly #args: readonly unknown[];
+  /** The scope of a timeout or group whose body this is; null for other coroutines. */
+  readonly #scope: Scope | null;
+  #started = false;
+  #driver: Driver | null = null;
+  /** What the function gave, if that is driven like this coroutine: a generator, another coroutine, a future. */
+  #inner: Runnable<any> | null = null;
+  #state: number = PENDING;
+  #value: unknown = undefined;
+  /** @internal Runs a function in the surroundings of the code that made the task. */
+  _surroundings: (<R>(fn: () => R) => R) | null = null;
+
+  constructor(
+    fn: (...args: any[]) => unknown,
+    self: unknown,
+    args: readonly unknown[],
+    scope: Scope | null = null,
+  ) {
+    super();
+    this.#fn = fn;
+    this.#self = self;
+    this.#args = args;
+    this.#scope = scope;
+  }
+
+  get name(): string {
+    return this.#fn.name || '<anonymous>';
+  }
+
+  next(sent?: unknown): IteratorResult<Suspend, T> {
+    if (this.#inner !== null) return this.#inner.next(sent);
+    if (this.#state === RESULT) return { done: true, value: this.#value as T };
+    if (this.#state !== PENDING) throw this.#value;
+    if (this.#started) throw new RuntimeError('coroutine is being awaited already');
+    return this.#start();
+  }
+
+  throw(error: unknown): IteratorResult<Suspend, T> {
+    if (this.#inner !== null) return throwInto(this.#inner, error);
+    this.#started = true;
+    throw error;
+  }
+
+  close(): void {
+    if (this.#started && this.#inner === null && this.#state === PENDING) {
+      throw new RuntimeError(
+        `an async function that runs cannot be closed: cancel the task of ${this.name}() instead`,
+      );
+    }
+    this.#started = true;
+    this._disown();
+    if (this.#inner !== null) closeGenerator(this.#inner as Gen<unknown>);
+  }
+
+  /** @internal */
+  override _spentMessage(): string {
+    const runs = this.#started && this.#state === PENDING;
+    return runs ? 'coroutine is being awaited already' : super._spentMessage();
+  }
+
+  #start(): IteratorResult<Suspend, T> {
+    this.#started = true;
+    const { driver } = current;
+    if (driver === null) throw new RuntimeError('no running event loop');
+    const result = this.#call(driver);
+    if (isOurs(result)) {
+      this.#inner =
+        isGenerator(result) || result instanceof BaseCoroutine ? claim(result) : result[Symbol.iterator]();
+      return this.#inner.next(undefined);
+    }
+    if (typeof (result as PromiseLike<T> | null | undefined)?.then !== 'function') {
+      if (this.#scope !== null) return { done: true, value: result as T };
+      throw new TypeError(
+        `a coroutine was expected, got ${repr(result)}: ${this.name}() gave no promise or generator`,
+      );
+    }
+    this.#driver = driver;
+    driver._loop._needDrain();
+    // Both callbacks in the same turn as the call, so that an error is never an unhandled rejection.
+    (result as PromiseLike<T>).then(
+      (value) => this.#settle(RESULT, value),
+      (error) => this.#settle(ERROR, error),
+    );
+    return PARKED;
+  }
+
+  #call(driver: Driver): unknown {
+    const scope = this.#scope ?? scopeOf(driver);
+    const args = this.#args;
+    const fn = this.#fn;
+    const self = this.#self;
+    const call =
+      args.length === 0 && self === undefined
+        ? (fn as () => unknown)
+        : () => fn.apply(self, args as unknown[]);
+    if (scope === null) return call();
+    const around = this._surroundings;
+    return around === null ? runInScope(scope, call) : around(() => runInScope(scope, call));
+  }
+
+  #settle(state: number, value: unknown): void {
+    if (this.#state !== PENDING) return;
+    this.#state = state;
+    this.#value = value;
+    if (this.#scope !== null) this.#scope.root.cancelStrandsInside(this.#scope);
+    const driver = this.#driver as Driver;
+    this.#driver = null;
+    driver._resume();
+  }
+}
+
+/** Call `fn` so that the async code it starts is known to belong to `scope`. */
+export function runInScope<R>(scope: Scope, fn: () => R): R {
+  current.storage ??= scope.root.loop._host.storage;
+  if (current.storage !== null) return current.storage.run(scope, fn);
+  current.drainScope = scope;
+  return fn();
+}
+
+/** The body of a timeout or group, called with `argument` and driven inline. */
+export function bodyCoroutine<X, T>(
+  body: (x: X) => Gen<T> | T | PromiseLike<T>,
+  argument: X,
+  scope: Scope | null,
+): Iterable<Suspend, T, unknown> {
+  if (scope === null) return body(argument) as Gen<T>;
+  const coro = new FunctionCoroutine<T>(body as (...args: any[]) => unknown, undefined, [argument], scope);
+  return coro;
+}
+
+/** A plain generator object, or one of a `coroutine` function. */
+export function isGenerator(obj: unknown): obj is Gen<unknown> {
+  return (
+    typeof obj === 'object' && obj !== null && Object.prototype.toString.call(obj) === '[object Generator]'
+  );
+}
+
+function isOurs(obj: unknown): obj is Iterable<Suspend, any, unknown> {
+  if (typeof obj !== 'object' || obj === null) return false;
+  return obj instanceof BaseCoroutine || obj instanceof Future || isGenerator(obj);
+}
+
+/** Take a coroutine or generator object for a driver: nobody else may run it. */
+export function claim<T>(coro: Coroutine<T> | Gen<T>): Runnable<T> {
+  if (coro instanceof BaseCoroutine) return coro._claim();
+  const generator = coro as Gen<T> & { [CLAIMED]?: boolean };
+  if (generator[CLAIMED] === true) throw new RuntimeError('cannot reuse already awaited coroutine');
+  generator[CLAIMED] = true;
+  return generator;
+}
+
+/** The coroutine of a `CoroutineLike`, taken for a task; an error that says what to do for anything else. */
+export function toCoroutine<T>(obj: CoroutineLike<T>): Runnable<T> {
+  if (typeof obj === 'function') {
+    if (!isGeneratorFunction(obj)) return new FunctionCoroutine<T>(obj, undefined, [])._claim();
+    nameGenerators(obj);
+    return claim((obj as () => Gen<T>)());
+  }
+  if (obj instanceof BaseCoroutine || isGenerator(obj)) return claim(obj as Coroutine<T>);
+  const text = `a coroutine was expected, got ${repr(obj)}`;
+  if (isfuture(obj))
+    throw new TypeError(`${text}: it runs already; await it, or pass it to gather() or ensureFuture()`);
+  if (typeof (obj as PromiseLike<T> | null | undefined)?.then === 'function') {
+    throw new TypeError(
+      `${text}: its work runs already; pass the function that starts it, as in createTask(() => work()), ` +
+        'or make the function a coroutine: const work = coroutine(async () => { ... })',
+    );
+  }
+  throw new TypeError(text);
+}
+
+/** The name of a coroutine, for texts. */
+export function coroutineName(coro: object): string {
+  const name = (coro as { name?: unknown }).name;
+  return typeof name === 'string' && name !== '' ? name : 'generator';
+}
+
+// A generator object knows its function's `prototype`, but not the function.
+function nameGenerators(fn: Function): void {
+  const { prototype } = fn as { prototype: object };
+  if (!Object.hasOwn(prototype, 'name')) {
+    Object.defineProperty(prototype, 'name', { value: fn.name || '<anonymous>', configurable: true });
+  }
+}
+
+/**
+ * Make an async or generator function a coroutine function: a call gives a lazy `Coroutine`. Nothing runs until it
+ * is awaited (inline, in the awaiting task) or made a task.
+ *
+ * ```ts
+ * const fetchPage = coroutine(async (page: number) => { … });
+ * await gather(fetchPage(1), fetchPage(2));
+ * ```
+ *
+ * @throws RuntimeError when one coroutine is awaited twice.
+ *
+ * Source: `async def` of Python.
+ */
+export function coroutine<This, A extends unknown[], T>(
+  fn: (this: This, ...args: A) => Body<T>,
+): (this: This, ...args: A) => Coroutine<T> {
+  if (typeof fn !== 'function')
+    throw new TypeError(`coroutine() wants an async or generator function, got ${repr(fn)}`);
+  const call = isGeneratorFunction(fn) ? generatorCall(fn) : functionCall(fn);
+  Object.defineProperty(call, 'name', { value: fn.name, configurable: true });
+  coroutineFunctions.add(call);
+  return call as (this: This, ...args: A) => Coroutine<T>;
+}
+
+const coroutineFunctions = new WeakSet<Function>();
+
+function functionCall(fn: Function): Function {
+  return function (this: unknown, ...args: unknown[]) {
+    return new FunctionCoroutine(fn as (...args: any[]) => unknown, this, args);
+  };
+}
+
+function generatorCall(fn: Function): Function {
+  nameGenerators(fn);
+  Object.setPrototypeOf(fn.prototype as object, generatorCoroutine);
+  return function (this: unknown, ...args: unknown[]) {
+    const generator = Reflect.apply(fn, this, args) as Gen<unknown> & Forgettable;
+    if (unawaited.enabled) trackUnawaited(generator);
+    return generator;
+  };
+}
+
+/**
+ * Whether `obj` is a coroutine: what a `coroutine` function or the library gives, or a generator object. Not a
+ * future, promise or function.
+ *
+ * Source: CPython 3.14 `asyncio.iscoroutine`.
+ */
+export function iscoroutine(obj: unknown): obj is Coroutine<unknown> {
+  return obj instanceof BaseCoroutine || isGenerator(obj);
+}
+
+/**
+ * Whether `func` is an async function, a generator function, or made by `coroutine`.
+ *
+ * Source: CPython 3.14 `asyncio.iscoroutinefunction`.
+ */
+export function iscoroutinefunction(func: unknown): boolean {
+  if (typeof func !== 'function') return false;
+  return isGeneratorFunction(func) || isAsyncFunction(func) || coroutineFunctions.has(func);
+}
+
+/** Whether `func` is a native async function. */
+export function isAsyncFunction(func: unknown): boolean {
+  return typeof func === 'function' && Object.getPrototypeOf(func) === AsyncFunction;
+}
+
+/** A future that follows a promise, and aborts the work behind it when it is cancelled. */
+class PromiseFuture<T> extends Future<T> {
+  #controller: AbortController | null = null;
+
+  /** Follow what `start` gives; the signal is aborted when the future is cancelled. */
+  start(start: (signal: AbortSignal) => PromiseLike<T>): void {
+    this.#controller = new AbortController();
+    const { signal } = this.#controller;
+    const { driver } = current;
+    const scope = driver === null ? null : scopeOf(driver);
+    this.follow(
+      scope !== null && isAsyncFunction(start) ? runInScope(scope, () => start(signal)) : start(signal),
+    );
+  }
+
+  follow(promise: PromiseLike<T>): void {
+    const loop = this._loop;
+    // What the promise waits for is outside of the loop: virtual time must not pass it by.
+    loop._foreignWaits++;
+    loop._needDrain();
+    let settled = false;
+    const settle = (deliver: () => void): void => {
+      if (settled) return;
+      settled = true;
+      loop._foreignWaits--;
+      if (this._state === PENDING && !loop.isClosed()) deliver();
+    };
+    promise.then(
+      (value) => settle(() => this._finish(RESULT, value)),
+      (error) => settle(() => this._fail(error)),
+    );
+  }
+
+  override cancel(msg?: unknown): boolean {
+    if (!super.cancel(msg)) return false;
+    this.#controller?.abort(
+      msg === undefined || msg === null ? new CancelledError() : new CancelledError(msg),
+    );
+    return true;
+  }
+}
+
+/**
+ * A future that follows a promise, so that waiting for it can be cancelled.
+ *
+ * @param promise - a promise, or a function of an AbortSignal that starts the work and gives its promise.
+ * @returns a future with the promise's outcome.
+ * @throws RuntimeError outside of every loop.
+ *
+ * Cancellation: ends the wait at once and aborts the signal with the CancelledError as reason; what the promise does
+ * later is ignored. Without the function form the work itself goes on.
+ *
+ * ```ts
+ * const response = await fromPromise((signal) => fetch(url, { signal }));
+ * ```
+ */
+export function fromPromise<T>(
+  promise: PromiseLike<T> | ((signal: AbortSignal) => PromiseLike<T>),
+): Future<T> {
+  const loop = requireLoop();
+  const future = new PromiseFuture<T>(loop._own);
+  if (typeof promise === 'function') {
+    future.start(promise);
+  } else if (typeof (promise as PromiseLike<T> | null | undefined)?.then === 'function') {
+    future.follow(promise);
+  } else {
+    throw new TypeError(`a promise or a function that gives one was expected, got ${repr(promise)}`);
+  }
+  return future;
+}

@@ -1,0 +1,356 @@
+/** Handles, the abstract loop, and which loop is running or current. Counterpart: `asyncio/events.py`. */
+import type { BaseEventLoop } from './base-events.ts';
+import { type Context, copyContext, copyContextOrNull, unbind } from './contextvars.ts';
+import { isBaseError, NotImplementedError, RuntimeError } from './exceptions.ts';
+import { extractStack, formatCallback, formatPlace, repr, typeName } from './format-helpers.ts';
+import type { Future } from './futures.ts';
+import { current, runningLoop, type Waiter } from './running.ts';
+import type { Task, TaskFactory, TaskOptions } from './tasks.ts';
+import type { Timed } from './timer-heap.ts';
+import type {
+  AwaitableLike,
+  Coroutine,
+  CoroutineLike,
+  Delay,
+  ExceptionContext,
+  StackFrame,
+} from './types.ts';
+
+/** A function that a loop's exception handler may be. */
+export type ExceptionHandler = (loop: AbstractEventLoop, context: ExceptionContext) => unknown;
+
+/**
+ * One entry of a loop's ready queue: a callback that will run once, unless it is cancelled.
+ *
+ * Source: CPython 3.14 `asyncio.Handle`.
+ */
+export class Handle implements Waiter {
+  /** @internal */ _callback: ((...args: any[]) => unknown) | null;
+  /** @internal */ _args: readonly unknown[];
+  /** @internal */ _loop: BaseEventLoop;
+  // null stands for an empty context that nobody has looked at: most handles never need the object.
+  /** @internal */ _context: Context | null;
+  /** @internal */ _cancelled = false;
+  /** @internal */ _debug: { created: StackFrame[]; text: string | null } | null = null;
+
+  /** @internal */
+  constructor(
+    callback: (...args: any[]) => unknown,
+    args: readonly unknown[],
+    loop: BaseEventLoop,
+    context?: Context | null,
+  ) {
+    this._loop = loop;
+    this._args = args;
+    const bound = unbind(callback);
+    if (bound === null) {
+      this._callback = callback;
+      this._context = context ?? copyContextOrNull();
+    } else {
+      this._callback = bound.fn;
+      this._context = bound.context;
+    }
+    if (loop.getDebug()) this._debug = { created: extractStack(), text: null };
+  }
+
+  /** Keep it from running. Drops the callback and its arguments; again does nothing. */
+  cancel(): void {
+    if (this._cancelled) return;
+    if (this._debug !== null) this._debug.text = this.#describe(' cancelled');
+    this._cancelled = true;
+    this._callback = null;
+    this._args = [];
+  }
+
+  /** Whether it was cancelled. */
+  cancelled(): boolean {
+    return this._cancelled;
+  }
+
+  /** The context that the callback runs in. */
+  getContext(): Context {
+    this._context ??= copyContext();
+    return this._context;
+  }
+
+  /** @internal */
+  _run(): void {
+    const callback = this._callback;
+    if (callback === null) return;
+    current.driver = null;
+    current.owner = this;
+    try {
+      const args = this._args;
+      const result = args.length === 1 ? callback(args[0]) : callback(...args);
+      // An async callback goes on in microtasks, which have the loop to themselves like any other step.
+      if (result !== undefined && result !== null && typeof result === 'object') this.#watch(result);
+    } catch (error) {
+      if (isBaseError(error)) throw error;
+      this.#report(error);
+    }
+  }
+
+  #watch(result: object): void {
+    if (typeof (result as PromiseLike<unknown>).then !== 'function' || !(result instanceof Promise)) return;
+    this._loop._needDrain();
+    result.then(undefined, (error: unknown) => this.#report(error));
+  }
+
+  #report(error: unknown): void {
+    const callback = formatCallback(this._callback, this._args, this._loop.getDebug());
+    const context: ExceptionContext = {
+      message: `Exception in callback ${callback}`,
+      exception: error,
+      handle: this,
+    };
+    if (this._debug !== null) context['sourceTraceback'] = this._debug.created;
+    this._loop.callExceptionHandler(context);
+  }
+
+  /** @internal */
+  _awaiter(): Future<any> | null {
+    return null;
+  }
+
+  /** @internal What stands between the name and the callback. */
+  _details(): string {
+    return '';
+  }
+
+  #describe(state: string): string {
+    const callback =
+      this._callback === null ? '' : ` ${formatCallback(this._callback, this._args, this._debug !== null)}`;
+    const place = formatPlace(this._debug?.created);
+    return `<${this.constructor.name}${state}${this._details()}${callback}${place === null ? '' : ` created at ${place}`}>`;
+  }
+
+  toString(): string {
+    return this._debug?.text ?? this.#describe(this._cancelled ? ' cancelled' : '');
+  }
+}
+
+/**
+ * A handle that runs at a time. Timers run in order of (when, creation).
+ *
+ * Source: CPython 3.14 `asyncio.TimerHandle`.
+ */
+export class TimerHandle extends Handle implements Timed {
+  /** @internal */ readonly _when: number;
+  /** @internal */ _sequence = 0;
+  /** @internal */ _place = -1;
+
+  /** @internal */
+  constructor(
+    when: number,
+    callback: (...args: any[]) => unknown,
+    args: readonly unknown[],
+    loop: BaseEventLoop,
+  ) {
+    super(callback, args, loop);
+    this._when = when;
+  }
+
+  /** When it is due, in seconds of the loop's clock. */
+  when(): number {
+    return this._when;
+  }
+
+  override cancel(): void {
+    super.cancel();
+    this._loop._timers.remove(this);
+  }
+
+  /** @internal */
+  override _details(): string {
+    return ` when=${this._when}`;
+  }
+}
+
+function missing(method: string): never {
+  throw new NotImplementedError(`${method}() is not implemented by this event loop`);
+}
+
+/**
+ * The interface of event loops. Each method throws NotImplementedError until a subclass offers it.
+ *
+ * Source: CPython 3.14 `asyncio.AbstractEventLoop`.
+ */
+export abstract class AbstractEventLoop {
+  runForever(): Promise<void> {
+    return missing('runForever');
+  }
+  runUntilComplete<T>(_future: AwaitableLike<T>): Promise<T> {
+    return missing('runUntilComplete');
+  }
+  stop(): void {
+    missing('stop');
+  }
+  isRunning(): boolean {
+    return missing('isRunning');
+  }
+  isClosed(): boolean {
+    return missing('isClosed');
+  }
+  close(): void {
+    missing('close');
+  }
+  shutdownAsyncgens(): Coroutine<void> {
+    return missing('shutdownAsyncgens');
+  }
+  shutdownDefaultExecutor(_timeout?: Delay | null): Coroutine<void> {
+    return missing('shutdownDefaultExecutor');
+  }
+  time(): number {
+    return missing('time');
+  }
+  getDebug(): boolean {
+    return missing('getDebug');
+  }
+  setDebug(_enabled: boolean): void {
+    missing('setDebug');
+  }
+  callSoon<A extends unknown[]>(_callback: (...args: A) => unknown, ..._args: A): Handle {
+    return missing('callSoon');
+  }
+  callSoonThreadsafe<A extends unknown[]>(_callback: (...args: A) => unknown, ..._args: A): Handle {
+    return missing('callSoonThreadsafe');
+  }
+  callLater<A extends unknown[]>(
+    _delay: Delay,
+    _callback: (...args: A) => unknown,
+    ..._args: A
+  ): TimerHandle {
+    return missing('callLater');
+  }
+  callAt<A extends unknown[]>(_when: number, _callback: (...args: A) => unknown, ..._args: A): TimerHandle {
+    return missing('callAt');
+  }
+  createFuture<T>(): Future<T> {
+    return missing('createFuture');
+  }
+  createTask<T>(_coro: CoroutineLike<T>, _options?: TaskOptions): Task<T> {
+    return missing('createTask');
+  }
+  setTaskFactory(_factory: TaskFactory | null): void {
+    missing('setTaskFactory');
+  }
+  getTaskFactory(): TaskFactory | null {
+    return missing('getTaskFactory');
+  }
+  setExceptionHandler(_handler: ExceptionHandler | null): void {
+    missing('setExceptionHandler');
+  }
+  getExceptionHandler(): ExceptionHandler | null {
+    return missing('getExceptionHandler');
+  }
+  defaultExceptionHandler(_context: ExceptionContext): void {
+    missing('defaultExceptionHandler');
+  }
+  callExceptionHandler(_context: ExceptionContext): void {
+    missing('callExceptionHandler');
+  }
+}
+
+let chosenLoop: AbstractEventLoop | null = null;
+let platformLoop: (() => AbstractEventLoop) | null = null;
+
+/** @internal A host says what `newEventLoop` makes. */
+export function setPlatformLoop(factory: () => AbstractEventLoop): void {
+  platformLoop = factory;
+}
+
+/**
+ * The loop that the calling code runs in.
+ *
+ * @throws RuntimeError outside of every loop.
+ *
+ * Source: CPython 3.14 `asyncio.get_running_loop`.
+ */
+export function getRunningLoop(): AbstractEventLoop {
+  return requireLoop();
+}
+
+/** @internal The same, as the class that the library itself works with. */
+export function requireLoop(): BaseEventLoop {
+  const loop = runningLoop();
+  if (loop === null) throw new RuntimeError('no running event loop');
+  return loop as BaseEventLoop;
+}
+
+/**
+ * The running loop, else the one that `setEventLoop` chose. Never makes one.
+ *
+ * @throws RuntimeError if there is neither.
+ *
+ * Source: CPython 3.14 `asyncio.get_event_loop`.
+ */
+export function getEventLoop(): AbstractEventLoop {
+  const loop = runningLoop() ?? chosenLoop;
+  if (loop === null) throw new RuntimeError("There is no current event loop in thread 'MainThread'.");
+  return loop;
+}
+
+/**
+ * Choose the loop that `getEventLoop` gives outside of running loops; null for none.
+ *
+ * Source: CPython 3.14 `asyncio.set_event_loop`.
+ */
+export function setEventLoop(loop: AbstractEventLoop | null): void {
+  if (loop !== null && !(loop instanceof AbstractEventLoop)) {
+    throw new TypeError(`loop must be an instance of AbstractEventLoop or None, not '${typeName(loop)}'`);
+  }
+  chosenLoop = loop;
+}
+
+/**
+ * A fresh loop of the kind made for this platform.
+ *
+ * Source: CPython 3.14 `asyncio.new_event_loop`.
+ */
+export function newEventLoop(): AbstractEventLoop {
+  if (platformLoop === null) {
+    throw new RuntimeError(
+      "no event loop for this platform: import 'asyncio-ts' (Node) or 'asyncio-ts/core' (web)",
+    );
+  }
+  return platformLoop();
+}
+
+/**
+ * The running loop, or null outside of every loop.
+ *
+ * Source: CPython 3.14 `asyncio._get_running_loop`.
+ */
+export function _getRunningLoop(): AbstractEventLoop | null {
+  return runningLoop();
+}
+
+/**
+ * Make `loop` the running one. For implementations of loops.
+ *
+ * Source: CPython 3.14 `asyncio._set_running_loop`.
+ */
+export function _setRunningLoop(loop: AbstractEventLoop | null): void {
+  current.loop = loop as BaseEventLoop | null;
+}
+
+/** @internal A time span in seconds. NaN and what is no span are refused; `Infinity` means never. */
+export function toSeconds(delay: Delay, name = 'delay'): number {
+  if (typeof delay === 'number') {
+    if (Number.isNaN(delay)) throw new RangeError(`Invalid ${name}: NaN (not a number)`);
+    return delay;
+  }
+  if (delay === null || delay === undefined) throw new TypeError(`${name} must not be None`);
+  if (typeof delay === 'object') {
+    const { hours = 0, minutes = 0, seconds = 0, milliseconds = 0, ...rest } = delay;
+    const unknown = Object.keys(rest);
+    if (unknown.length === 0)
+      return toSeconds(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000, name);
+    throw new TypeError(
+      `${name} has no part '${unknown[0]}': use hours, minutes, seconds, milliseconds, as in { milliseconds: 250 }`,
+    );
+  }
+  throw new TypeError(
+    `${name} must be a number of seconds or an object such as { milliseconds: 250 }, got ${repr(delay)}`,
+  );
+}

@@ -1,0 +1,50 @@
+/** What a loop needs from the place it runs in. No counterpart in CPython, whose loops need a selector. */
+
+/** Keeps a value with a line of asynchronous code, across its awaits: Node's `AsyncLocalStorage`. */
+export interface ContextStorage {
+  /** Run `fn` with `store` as the value, and all that it starts. */
+  run<R>(store: unknown, fn: () => R): R;
+  /** The value of the code that runs now, or `undefined`. */
+  getStore(): unknown;
+  /** A function that runs its argument in the surroundings of this call: with every storage's value of now. */
+  snapshot(): <R>(fn: () => R) => R;
+}
+
+/** The side of a loop that its host calls. */
+export interface HostedLoop {
+  /** Run ready work. Called once for each `soon`, and when the time of `wait` has come. */
+  turn(): void;
+  /** Nothing in the process can wake this loop any more. */
+  stuck(): void;
+  /** Waits that only events outside the loop can end: foreign promises. */
+  pendingOutside(): number;
+  /** Whether somebody waits for the end of this run; not so while the loop only serves submissions. */
+  isRunningMain(): boolean;
+}
+
+/**
+ * Time, wake-ups and outside events of one loop. All that can put the loop's work in an order comes through
+ * here, so that a test can own it.
+ */
+export interface Host {
+  /** Seconds of a clock that never goes back. */
+  time(): number;
+  /** Seconds within which two times of the clock cannot be told apart. */
+  readonly clockResolution: number;
+  /** Where the host cannot tell whose code runs after a foreign promise, null. */
+  readonly storage: ContextStorage | null;
+  /** A run begins: `loop` is called from now on. */
+  open(loop: HostedLoop): void;
+  /** The run is over: nothing is called any more, and nothing keeps the process alive. */
+  close(): void;
+  /** Call `turn` soon, after outside events had a chance to come in. */
+  soon(): void;
+  /** Nothing is ready: call `turn` at `when` (seconds of the clock, `Infinity` for never) unless `soon` comes first. */
+  wait(when: number): void;
+  /** Call `next` when the microtask queue has drained, before any later macrotask. */
+  drained(next: () => void): void;
+  /** Where there are interrupts (Ctrl-C): call `onInterrupt` at the first one. Returns how to stop listening. */
+  onInterrupt?(onInterrupt: () => void): () => void;
+  /** Call `report` every `seconds` of real time, without keeping the process alive. Returns how to stop. */
+  every?(seconds: number, report: () => void): () => void;
+}

@@ -1,0 +1,248 @@
+/** Running a program. Counterpart: `asyncio/runners.py`. */
+import type { BaseEventLoop } from './base-events.ts';
+import { SHUTDOWN_REPORT_SECONDS, THREAD_JOIN_TIMEOUT } from './constants.ts';
+import { type Context, copyContext } from './contextvars.ts';
+import { iscoroutine } from './coroutines.ts';
+import { type AbstractEventLoop, newEventLoop, setEventLoop } from './events.ts';
+import { isCancelledError, KeyboardInterrupt, RuntimeError } from './exceptions.ts';
+import { repr } from './format-helpers.ts';
+import { isfuture } from './futures.ts';
+import { logger } from './log.ts';
+import { ERROR, runningLoop } from './running.ts';
+import { allTasks, asCoroutine, Task } from './tasks.ts';
+import type { Awaitable, CoroutineLike } from './types.ts';
+import { gather, wait } from './waiting.ts';
+
+/** Options of `run` and `Runner`. */
+export interface RunnerOptions {
+  /** Debug mode; null (default) leaves the environment's choice (`PYTHONASYNCIODEBUG`). */
+  debug?: boolean | null;
+  /** Makes the loop; default `newEventLoop`. */
+  loopFactory?: (() => AbstractEventLoop) | null;
+  /**
+   * Seconds that shutdown waits for tasks that go on after their cancellation; then it goes on without them, and they
+   * are reported. Default null: without limit, and they are named every 5 seconds.
+   */
+  shutdownGrace?: number | null;
+  /**
+   * Let the steps of generator tasks see the values that `AsyncLocalStorage`s had where the task was made, as those of
+   * async functions do. Costs a microsecond or so per step. Default false.
+   */
+  asyncContext?: boolean;
+}
+
+/**
+ * Runs coroutines one after the other on one loop and in one context.
+ *
+ * `await using runner = new Runner()` closes it.
+ *
+ * Source: CPython 3.14 `asyncio.Runner`.
+ */
+export class Runner {
+  readonly #options: RunnerOptions;
+  #state: 'created' | 'initialized' | 'closed' = 'created';
+  #loop: BaseEventLoop | null = null;
+  #context: Context | null = null;
+  #hasSetLoop = false;
+  /** The run of the loop that `submit` has started. */
+  #serving: Promise<void> | null = null;
+
+  constructor(options: RunnerOptions = {}) {
+    this.#options = options;
+  }
+
+  /** The loop; made now if needed. */
+  getLoop(): AbstractEventLoop {
+    return this.#initialize();
+  }
+
+  /**
+   * Run a coroutine to its end. Ctrl-C cancels it; if that ends it, KeyboardInterrupt is thrown. A second Ctrl-C ends
+   * the process.
+   *
+   * @param coro - a coroutine, a generator, or a function of no arguments; also a future of the runner's loop.
+   * @param options.context - to run in; default the runner's own, so that variables set in one run are seen in the next.
+   * @param options.signal - cancels it when it aborts, with its reason as message.
+   * @returns its result.
+   * @throws (by rejection) its error; RuntimeError within a running loop or after `close`; TypeError for a promise,
+   *   whose work runs already; DeadlockError if nothing can wake the loop any more.
+   */
+  async run<T>(
+    coro: CoroutineLike<T> | Awaitable<T>,
+    options?: { context?: Context | null; signal?: AbortSignal },
+  ): Promise<T> {
+    if (runningLoop() !== null) {
+      throw new RuntimeError('Runner.run() cannot be called from a running event loop');
+    }
+    const loop = this.#initialize();
+    const main = checkMain(coro);
+    const context = options?.context ?? this.#context;
+    const task = loop.createTask(main, { context, ...(options?.signal && { signal: options.signal }) });
+    let interrupts = 0;
+    const stopListening = loop._host.onInterrupt?.(() => {
+      interrupts++;
+      task.cancel();
+    });
+    try {
+      return await (this.#serving === null ? loop.runUntilComplete(task) : task.toPromise());
+    } catch (error) {
+      if (isCancelledError(error) && interrupts > 0 && task.uncancel() === 0) throw new KeyboardInterrupt();
+      throw error;
+    } finally {
+      stopListening?.();
+    }
+  }
+
+  /**
+   * Run a coroutine beside others: the way in for web handlers, event emitters and queue consumers. Starts the loop
+   * if it does not run; an idle loop does not keep the process alive.
+   *
+   * @param options.signal - cancels the coroutine when it aborts, with its reason as message.
+   * @returns its result.
+   * @throws (by rejection) its error; RuntimeError after `close`.
+   */
+  async submit<T>(coro: CoroutineLike<T>, options?: { signal?: AbortSignal }): Promise<T> {
+    const loop = this.#initialize();
+    const main = checkMain(coro);
+    if (!loop.isRunning()) {
+      this.#serving = loop._serve();
+      // An error that leaves the loop has gone to the submitter of its task as well.
+      this.#serving.catch(() => {
+        this.#serving = null;
+      });
+    }
+    const task = loop.createTask(main, {
+      context: (this.#context as Context).copy(),
+      ...(options?.signal && { signal: options.signal }),
+    });
+    return task.toPromise();
+  }
+
+  /**
+   * Cancel all tasks and wait for them, close async generators and the default executor, then close the loop. Nothing
+   * happens to a runner that was never used or is closed.
+   */
+  async close(): Promise<void> {
+    if (this.#state !== 'initialized') return;
+    const loop = this.#loop as BaseEventLoop;
+    try {
+      await this.#stopServing(loop);
+      await this.#cancelAllTasks(loop);
+      await loop.runUntilComplete(loop.shutdownAsyncgens());
+      await loop.runUntilComplete(loop.shutdownDefaultExecutor(THREAD_JOIN_TIMEOUT));
+    } finally {
+      if (this.#hasSetLoop) setEventLoop(null);
+      loop.close();
+      this.#loop = null;
+      this.#state = 'closed';
+    }
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #initialize(): BaseEventLoop {
+    if (this.#state === 'closed') throw new RuntimeError('Runner is closed');
+    if (this.#loop !== null) return this.#loop;
+    const { loopFactory = null, debug = null, asyncContext = false } = this.#options;
+    const loop = (loopFactory ?? newEventLoop)() as BaseEventLoop;
+    if (loopFactory === null) {
+      setEventLoop(loop);
+      this.#hasSetLoop = true;
+    }
+    if (debug !== null) loop.setDebug(debug);
+    loop._keepsAsyncContext = asyncContext;
+    this.#loop = loop;
+    this.#context = copyContext();
+    this.#state = 'initialized';
+    return loop;
+  }
+
+  async #stopServing(loop: BaseEventLoop): Promise<void> {
+    if (this.#serving === null) return;
+    loop.stop();
+    await this.#serving.catch(() => {});
+    this.#serving = null;
+  }
+
+  async #cancelAllTasks(loop: BaseEventLoop): Promise<void> {
+    const tasks = [...allTasks(loop)];
+    if (tasks.length === 0) return;
+    for (const task of tasks) task.cancel();
+    const stopReporting = loop._host.every?.(SHUTDOWN_REPORT_SECONDS, () => reportStubborn(tasks));
+    try {
+      const { shutdownGrace = null } = this.#options;
+      if (shutdownGrace === null) await loop.runUntilComplete(gather(tasks, { returnExceptions: true }));
+      else await loop.runUntilComplete(wait(tasks, { timeout: shutdownGrace }));
+    } finally {
+      stopReporting?.();
+    }
+    for (const task of tasks) {
+      if (task._state !== ERROR) continue;
+      loop.callExceptionHandler({
+        message: 'unhandled exception during asyncio.run() shutdown',
+        exception: task._takeError(),
+        task,
+      });
+    }
+  }
+}
+
+function reportStubborn(tasks: readonly Task<any>[]): void {
+  const left = tasks.filter((task) => !task.done());
+  if (left.length === 0) return;
+  const list = left.map((task) => `\n  ${task}`).join('');
+  const subject = left.length === 1 ? '1 task goes' : `${left.length} tasks go`;
+  logger.warning(
+    `shutdown waits: ${subject} on after the cancellation (the shutdownGrace option, in seconds, goes on without)${list}`,
+  );
+}
+
+function checkMain<T>(coro: CoroutineLike<T> | Awaitable<T>): CoroutineLike<T> {
+  if (typeof coro === 'function' || iscoroutine(coro)) return coro as CoroutineLike<T>;
+  const required = 'An asyncio.Future, a coroutine or an awaitable is required';
+  if (isfuture(coro)) return asCoroutine(coro) as CoroutineLike<T>;
+  if (typeof (coro as PromiseLike<T> | null | undefined)?.then === 'function') {
+    throw new TypeError(
+      `${required}, got ${repr(coro)}: the work of a promise runs already, outside of the loop; pass the function, ` +
+        'run(main) in place of run(main())',
+    );
+  }
+  throw new TypeError(`${required}, got ${repr(coro)}`);
+}
+
+/**
+ * Run a program: `main` in a new loop, then the shutdown (the tasks that are left are cancelled and waited for, their
+ * errors reported), then the end of the loop.
+ *
+ * ```ts
+ * await run(async () => {
+ *   await sleep(1);
+ *   console.log('hello');
+ * });
+ * ```
+ *
+ * @param main - a coroutine, a generator, or a function of no arguments (async or generator).
+ * @param options.signal - cancels it when it aborts, with its reason as message.
+ * @returns the result of `main`.
+ * @throws (by rejection) the error of `main`; KeyboardInterrupt if Ctrl-C ended it; RuntimeError within a running
+ *   loop; TypeError for a promise, whose work runs already; DeadlockError if nothing can wake the loop any more.
+ *
+ * Source: CPython 3.14 `asyncio.run`.
+ */
+export async function run<T>(
+  main: CoroutineLike<T> | Awaitable<T>,
+  options: RunnerOptions & { signal?: AbortSignal } = {},
+): Promise<T> {
+  if (runningLoop() !== null) {
+    throw new RuntimeError('asyncio.run() cannot be called from a running event loop');
+  }
+  const { signal, ...runnerOptions } = options;
+  const runner = new Runner(runnerOptions);
+  try {
+    return await runner.run(main, signal === undefined ? undefined : { signal });
+  } finally {
+    await runner.close();
+  }
+}

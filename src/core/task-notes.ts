@@ -1,0 +1,68 @@
+/**
+ * What is noted about tasks beside their state: where they await, and where they were asked to cancel. No
+ * counterpart in CPython, which has frames for the first, and nothing for the second.
+ */
+import { extractStack, formatPlace, parseStack } from './format-helpers.ts';
+import { logger } from './log.ts';
+import type { StackFrame } from './types.ts';
+
+const awaiting = new WeakMap<object, StackFrame>();
+const requests = new WeakMap<object, Error | null>();
+const warned = new Set<string>();
+
+/** Whether requests are noted: not in production, where the host says so. */
+export const notes = { requests: false };
+
+// The place of a request costs microseconds, and only a swallowed request needs it: the first ones are noted.
+const MAX_PLACES = 1000;
+let places = 0;
+
+/** The code that runs now is where `task` awaits. */
+export function noteAwait(task: object | null): void {
+  if (task === null) return;
+  const frame = extractStack(1)[0];
+  if (frame === undefined) awaiting.delete(task);
+  else awaiting.set(task, frame);
+}
+
+/** Where `task` awaits, if it was noted. */
+export function awaitPlace(task: object): StackFrame | null {
+  return awaiting.get(task) ?? null;
+}
+
+/** `target` (a task, a timeout) is asked to cancel. Returns whether that is noted. */
+export function noteRequest(target: object): boolean {
+  if (!notes.requests) return false;
+  if (!requests.has(target)) requests.set(target, places++ < MAX_PLACES ? new Error('requested here') : null);
+  return true;
+}
+
+/** The requests of `target` were taken back. */
+export function forgetRequest(target: object): void {
+  requests.delete(target);
+}
+
+/**
+ * `target` was asked to cancel and ended with a value: the CancelledError was swallowed, or could not be delivered
+ * since the code sat in a foreign promise. CPython returns the value, and so do we; said once for each place.
+ */
+export function warnSwallowed(target: object, what: string): void {
+  const request = requests.get(target);
+  if (request === undefined) return;
+  requests.delete(target);
+  const place = formatPlace(parseStack(request?.stack).filter((frame) => !isOwn(frame)));
+  const key = place ?? what;
+  if (warned.has(key)) return;
+  warned.add(key);
+  const requested = place === null ? '' : ` (requested at ${place})`;
+  logger.warning(
+    `${what} was cancelled${requested} but ended with a value: the CancelledError was caught and not thrown again, ` +
+      'or the code waited for a foreign promise, which fromPromise() makes cancellable',
+  );
+}
+
+const ownFolder = parseStack(new Error('here').stack)[0]?.file.replace(/core[\\/][^\\/]*$/, '') ?? '<none>';
+
+function isOwn(frame: StackFrame): boolean {
+  return frame.file.startsWith(ownFolder) || frame.file.startsWith('node:');
+}

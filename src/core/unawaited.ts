@@ -1,0 +1,69 @@
+/**
+ * Coroutines that nobody awaited. No counterpart file in CPython, whose coroutine objects warn when they are freed.
+ *
+ * A lazy coroutine that is forgotten does nothing: `queue.put(x)` without `await` must not pass in silence. Nearly
+ * every coroutine is awaited in the statement that makes it, so new ones are kept in a short list, which costs a few
+ * nanoseconds each; only what is still waiting when the list is full is watched by a FinalizationRegistry.
+ */
+import { UNAWAITED_NURSERY } from './constants.ts';
+import { extractStack, formatStack } from './format-helpers.ts';
+import { logger } from './log.ts';
+import type { StackFrame } from './types.ts';
+
+/** What can be forgotten. */
+export interface Forgettable {
+  readonly name: string;
+  /** Whether somebody awaits it, made a task of it, or closed it. */
+  _isClaimed(): boolean;
+}
+
+interface Watched {
+  readonly ref: WeakRef<Forgettable>;
+  readonly name: string;
+  readonly created: StackFrame[] | null;
+}
+
+/** Off in production, where the host says so; always on in debug mode. */
+export const unawaited = { enabled: false, debug: false };
+
+let nursery: Forgettable[] = [];
+const places = new WeakMap<Forgettable, StackFrame[]>();
+const watched = new Set<Watched>();
+const collected = new FinalizationRegistry<Watched>((entry) => {
+  if (watched.delete(entry)) warn(entry);
+});
+
+/** `coro` was made. */
+export function trackUnawaited(coro: Forgettable): void {
+  if (unawaited.debug) places.set(coro, extractStack());
+  if (nursery.push(coro) >= UNAWAITED_NURSERY) sweep();
+}
+
+function sweep(): void {
+  const young = nursery;
+  nursery = [];
+  for (const coro of young) {
+    if (coro._isClaimed()) continue;
+    const entry: Watched = { ref: new WeakRef(coro), name: coro.name, created: places.get(coro) ?? null };
+    watched.add(entry);
+    collected.register(coro, entry);
+  }
+  for (const entry of watched) if (entry.ref.deref()?._isClaimed()) watched.delete(entry);
+}
+
+/** A run is over: warn about every coroutine that nobody awaited until now. */
+export function reportUnawaited(): void {
+  sweep();
+  for (const entry of watched) warn(entry);
+  watched.clear();
+}
+
+function warn(entry: Watched): void {
+  const coro = entry.ref.deref();
+  if (coro?._isClaimed()) return;
+  const place =
+    entry.created === null
+      ? ''
+      : `\nCoroutine created at (most recent call last)\n${formatStack(entry.created)}`;
+  logger.warning(`RuntimeWarning: coroutine '${entry.name}' was never awaited${place}`);
+}

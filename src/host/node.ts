@@ -1,0 +1,216 @@
+/** The host on Node: its timers, its microtasks, its storages, its signals. Counterpart: `asyncio/unix_events.py`. */
+import { AsyncLocalStorage } from 'node:async_hooks';
+import process from 'node:process';
+import { BaseEventLoop } from '../core/base-events.ts';
+import { setPlatformLoop } from '../core/events.ts';
+import { isCancelledError, KeyboardInterrupt } from '../core/exceptions.ts';
+import type { ContextStorage, Host, HostedLoop } from '../core/host.ts';
+import { logger } from '../core/log.ts';
+import { notes } from '../core/task-notes.ts';
+import { unawaited } from '../core/unawaited.ts';
+
+// Taken when the module is loaded, so that a test library's fake timers do not stop the loop.
+const { setImmediate, setTimeout, clearTimeout, setInterval, clearInterval, performance } = globalThis;
+const nextTick = process.nextTick.bind(process);
+const settled = Promise.resolve();
+
+/** Node's timers fire at once above this many milliseconds. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** `AsyncLocalStorage` as the core sees it. Nothing of it costs anything until the first `run`. */
+class NodeStorage implements ContextStorage {
+  readonly #storage = new AsyncLocalStorage<unknown>();
+
+  run<R>(store: unknown, fn: () => R): R {
+    return this.#storage.run(store, fn);
+  }
+
+  getStore(): unknown {
+    return this.#storage.getStore();
+  }
+
+  snapshot(): <R>(fn: () => R) => R {
+    return AsyncLocalStorage.snapshot();
+  }
+}
+
+const storage = new NodeStorage();
+
+/** Time, wake-ups and outside events of a loop, from Node's own loop. */
+export class NodeHost implements Host {
+  readonly clockResolution = 1e-6;
+  readonly storage: ContextStorage = storage;
+  #loop: HostedLoop | null = null;
+  /** Runs a function in the surroundings of the code that started the run, with no task of ours. */
+  #around: <R>(fn: () => R) => R = (fn) => fn();
+  #timer: NodeJS.Timeout | null = null;
+  #timerWhen = Number.POSITIVE_INFINITY;
+  #next: () => void = () => {};
+  readonly #turn = (): void => this.#loop?.turn();
+  readonly #turnAround = (): void => this.#around(this.#turn);
+  readonly #onTimer = (): void => {
+    this.#timer = null;
+    this.#turnAround();
+  };
+  // Two hops: the microtask queue is empty when Node goes over to the next-tick queue.
+  readonly #hop = (): void => nextTick(this.#next);
+
+  time(): number {
+    return performance.now() / 1000;
+  }
+
+  open(loop: HostedLoop): void {
+    this.#loop = loop;
+    this.#around = storage.run(undefined, () => storage.snapshot());
+    keepWatch(loop);
+  }
+
+  close(): void {
+    this.#disarm();
+    if (this.#loop !== null) endWatch(this.#loop);
+    this.#loop = null;
+    idle.delete(this);
+  }
+
+  soon(): void {
+    idle.delete(this);
+    setImmediate(this.#turnAround);
+  }
+
+  wait(when: number): void {
+    idle.add(this);
+    if (this.#timer !== null && when === this.#timerWhen) return;
+    this.#disarm();
+    if (when === Number.POSITIVE_INFINITY) return;
+    const ms = Math.ceil((when - this.time()) * 1000);
+    this.#timerWhen = when;
+    this.#timer = setTimeout(this.#onTimer, Math.min(Math.max(ms, 1), MAX_TIMEOUT_MS));
+  }
+
+  #disarm(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  drained(next: () => void): void {
+    this.#next = next;
+    // `then` of a settled promise costs less than `queueMicrotask`, which makes an AsyncResource on Node 20.
+    void settled.then(this.#hop);
+  }
+
+  /** Nothing in the process can wake the loop. */
+  stuck(): void {
+    this.#loop?.stuck();
+  }
+
+  /** Resources that keep the process alive. */
+  activeResources(): number {
+    return process.getActiveResourcesInfo().length;
+  }
+
+  onInterrupt(onInterrupt: () => void): () => void {
+    // Like CPython, only where nobody else has a say; the second Ctrl-C then has the system's default action.
+    if (process.listenerCount('SIGINT') > 0) return () => {};
+    const listener = (): void => {
+      process.off('SIGINT', listener);
+      onInterrupt();
+    };
+    process.on('SIGINT', listener);
+    return () => process.off('SIGINT', listener);
+  }
+
+  every(seconds: number, report: () => void): () => void {
+    const interval = setInterval(report, seconds * 1000);
+    interval.unref();
+    return () => clearInterval(interval);
+  }
+}
+
+/** Hosts that wait for something from outside. */
+const idle = new Set<NodeHost>();
+const running = new Set<HostedLoop>();
+let keepAlive: NodeJS.Timeout | null = null;
+
+function keepWatch(loop: HostedLoop): void {
+  if (running.size === 0) {
+    process.on('beforeExit', onBeforeExit);
+    process.on('unhandledRejection', onUnhandledRejection);
+  }
+  running.add(loop);
+}
+
+function endWatch(loop: HostedLoop): void {
+  running.delete(loop);
+  if (running.size > 0) return;
+  process.off('beforeExit', onBeforeExit);
+  process.off('unhandledRejection', onUnhandledRejection);
+  if (keepAlive !== null) clearInterval(keepAlive);
+  keepAlive = null;
+}
+
+// Node is about to leave since nothing in the process is active: a loop that waits will never be woken.
+function onBeforeExit(): void {
+  const signal = listenedSignal();
+  if (signal === null) {
+    for (const host of [...idle]) host.stuck();
+  } else if (keepAlive === null && [...running].some((loop) => loop.isRunningMain())) {
+    logger.warning(`every task waits, and only a ${signal} can wake the event loop: waiting for it`);
+    keepAlive = setInterval(() => {}, MAX_TIMEOUT_MS);
+  }
+}
+
+/** A signal that somebody listens to, apart from the loop's own SIGINT. */
+function listenedSignal(): string | null {
+  const names = process
+    .eventNames()
+    .filter((name) => typeof name === 'string' && /^SIG[A-Z0-9]+$/.test(name));
+  return (names.find((name) => name !== 'SIGINT') as string | undefined) ?? null;
+}
+
+// A strand that nobody holds any more must not end the process when it is cancelled. Anything else keeps Node's own
+// behaviour, which this listener would otherwise switch off.
+function onUnhandledRejection(reason: unknown, promise: Promise<unknown>): void {
+  if (isCancelledError(reason)) {
+    logger.debug(`a cancelled wait was not awaited by anyone: ${promise}`);
+    return;
+  }
+  if (process.listenerCount('unhandledRejection') > 1) return;
+  const mode = unhandledRejectionsMode();
+  if (mode === 'none') return;
+  if (mode === 'warn')
+    process.emitWarning(
+      String((reason as Error | undefined)?.stack ?? reason),
+      'UnhandledPromiseRejectionWarning',
+    );
+  else throw reason;
+}
+
+function unhandledRejectionsMode(): string {
+  const options = [...(process.env['NODE_OPTIONS']?.split(/\s+/) ?? []), ...process.execArgv];
+  const place = options.findLastIndex((option) => option.startsWith('--unhandled-rejections'));
+  if (place < 0) return 'throw';
+  return (options[place]?.split('=')[1] ?? options[place + 1] ?? 'throw') as string;
+}
+
+/**
+ * The event loop on Node.
+ *
+ * Source: CPython 3.14 `asyncio.EventLoop`.
+ */
+export class EventLoop extends BaseEventLoop {
+  /** @param host - in place of Node's own clock and wake-ups. */
+  constructor(host: Host = new NodeHost()) {
+    super(host);
+    if (process.env['PYTHONASYNCIODEBUG']) this.setDebug(true);
+  }
+}
+
+/** The same class, for programs that choose it by this name. Source: CPython 3.14 `asyncio.SelectorEventLoop`. */
+export const SelectorEventLoop = EventLoop;
+
+setPlatformLoop(() => new EventLoop());
+const isProduction = process.env['NODE_ENV'] === 'production';
+unawaited.enabled = !isProduction;
+notes.requests = !isProduction;
+
+void KeyboardInterrupt;

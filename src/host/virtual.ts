@@ -1,0 +1,102 @@
+/** A host whose time passes only when everybody waits: for tests and simulations. No counterpart in CPython. */
+import type { ContextStorage, Host, HostedLoop } from '../core/host.ts';
+
+/** A real host under a virtual one: it runs the turns, and says whether the world outside may still answer. */
+export interface RealHost extends Host {
+  /** How many resources keep the process alive; without it, only foreign promises count as pending. */
+  activeResources?(): number;
+}
+
+/** Seconds between two looks at whether the world outside is done. */
+const POLL_SECONDS = 0.001;
+
+/**
+ * Time starts at 0 and jumps to the next deadline when nothing is ready and nothing outside is pending. If nothing
+ * is timed either, the loop is stuck: a deadlock.
+ */
+export class VirtualHost implements Host, HostedLoop {
+  readonly clockResolution = 1e-9;
+  readonly #real: RealHost;
+  #loop: HostedLoop | null = null;
+  #now: number;
+  #restingResources = 0;
+  #waitsUntil = Number.POSITIVE_INFINITY;
+  #isWaiting = false;
+
+  constructor(real: RealHost, start = 0) {
+    this.#real = real;
+    this.#now = start;
+  }
+
+  get storage(): ContextStorage | null {
+    return this.#real.storage;
+  }
+
+  time(): number {
+    return this.#now;
+  }
+
+  open(loop: HostedLoop): void {
+    this.#loop = loop;
+    this.#restingResources = this.#real.activeResources?.() ?? 0;
+    this.#real.open(this);
+  }
+
+  close(): void {
+    this.#isWaiting = false;
+    this.#loop = null;
+    this.#real.close();
+  }
+
+  soon(): void {
+    this.#isWaiting = false;
+    this.#real.soon();
+  }
+
+  drained(next: () => void): void {
+    this.#real.drained(next);
+  }
+
+  wait(when: number): void {
+    this.#waitsUntil = when;
+    this.#isWaiting = true;
+    this.#advance();
+  }
+
+  /** The real host calls: a turn that was asked for, or time to look again at the world outside. */
+  turn(): void {
+    if (this.#isWaiting) this.#advance();
+    else this.#loop?.turn();
+  }
+
+  /** The real host calls: nothing outside can answer any more. */
+  stuck(): void {
+    if (this.#isWaiting) this.#jump();
+  }
+
+  pendingOutside(): number {
+    return this.#loop?.pendingOutside() ?? 0;
+  }
+
+  isRunningMain(): boolean {
+    return this.#loop?.isRunningMain() ?? false;
+  }
+
+  #advance(): void {
+    const others = (this.#real.activeResources?.() ?? 0) - this.#restingResources;
+    // A resource may end without a word to us, so look again; a foreign promise wakes the loop when it answers,
+    // and if it never can, the real host finds out.
+    if (others > 0) this.#real.wait(this.#real.time() + POLL_SECONDS);
+    else if (this.pendingOutside() > 0) this.#real.wait(Number.POSITIVE_INFINITY);
+    else this.#jump();
+  }
+
+  #jump(): void {
+    if (this.#waitsUntil === Number.POSITIVE_INFINITY) {
+      this.#loop?.stuck();
+      return;
+    }
+    this.#now = Math.max(this.#now, this.#waitsUntil);
+    this.soon();
+  }
+}

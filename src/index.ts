@@ -1,0 +1,3 @@
+/** Python's asyncio on Node. */
+export * from './core/index.ts';
+export { EventLoop, SelectorEventLoop } from './host/node.ts';

@@ -1,0 +1,72 @@
+/** Tests of asynchronous code, for any test runner. */
+import type { BaseEventLoop } from '../../core/base-events.ts';
+import { AssertionError, ExceptionGroup } from '../../core/exceptions.ts';
+import { Runner } from '../../core/runners.ts';
+import { allTasks, type Task } from '../../core/tasks.ts';
+import type { CoroutineLike, ExceptionContext } from '../../core/types.ts';
+import { VirtualEventLoop } from './virtual-event-loop.ts';
+
+/** Options of `testAsync`. */
+export interface TestOptions {
+  /** The runner's function that registers a test; default the `test` of the running node:test, or a global `test`. */
+  test?: (name: string, fn: () => Promise<void>) => unknown;
+  /** Makes the loop; default a `VirtualEventLoop`. */
+  loopFactory?: () => BaseEventLoop;
+  /** Debug mode of the loop. Default false. */
+  debug?: boolean;
+}
+
+/**
+ * Register a test that runs in virtual time. It fails, apart from its own errors, if a task is still running when it
+ * ends, if everybody waits for each other (`DeadlockError`), or if an error was retrieved by nobody.
+ *
+ * ```ts
+ * testAsync('a slow answer is a timeout', async () => {
+ *   await assert.rejects(async () => { await waitFor(sleep(60), 5); }, TimeoutError);
+ * });
+ * ```
+ *
+ * @param name - of the test.
+ * @param fn - an async or generator function.
+ */
+export function testAsync(name: string, fn: () => CoroutineBody, options: TestOptions = {}): void {
+  const register = options.test ?? (globalThis as { test?: TestOptions['test'] }).test;
+  if (register !== undefined) {
+    register(name, () => runTest(fn, options));
+    return;
+  }
+  // node:test has no global; loaded only where it is used, since other runners may not have it.
+  registerWithNode(name, () => runTest(fn, options));
+}
+
+type CoroutineBody = ReturnType<Extract<CoroutineLike<unknown>, () => unknown>>;
+
+function registerWithNode(name: string, fn: () => Promise<void>): void {
+  const { test } = process.getBuiltinModule('node:test');
+  void test(name, fn);
+}
+
+async function runTest(fn: () => CoroutineBody, options: TestOptions): Promise<void> {
+  const loop = (options.loopFactory ?? (() => new VirtualEventLoop()))();
+  const runner = new Runner({ loopFactory: () => loop, debug: options.debug ?? null });
+  const reported: ExceptionContext[] = [];
+  runner.getLoop().setExceptionHandler((_loop, context) => reported.push(context));
+  const failures: unknown[] = [];
+  let leaked: Task<unknown>[] = [];
+  try {
+    await runner.run(fn as CoroutineLike<unknown>);
+    leaked = [...allTasks(loop)];
+  } catch (error) {
+    failures.push(error);
+  }
+  const leaks = leaked.map((task) => String(task));
+  try {
+    await runner.close();
+  } catch (error) {
+    failures.push(error);
+  }
+  if (leaks.length > 0) failures.push(new AssertionError(`left running: ${leaks.join(', ')}`));
+  for (const context of reported) failures.push(context.exception ?? new AssertionError(context.message));
+  if (failures.length === 1) throw failures[0];
+  if (failures.length > 1) throw new ExceptionGroup('the test failed in several ways', failures as Error[]);
+}

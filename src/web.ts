@@ -1,0 +1,3 @@
+/** The part of Python's asyncio that runs everywhere: browsers, workers, Bun, Deno. */
+export * from './core/index.ts';
+export { EventLoop } from './host/web.ts';
