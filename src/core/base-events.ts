@@ -44,7 +44,7 @@ interface Run {
  *
  * Source: CPython 3.14 `asyncio.BaseEventLoop`.
  */
-export abstract class BaseEventLoop extends AbstractEventLoop implements HostedLoop {
+export abstract class BaseEventLoop extends AbstractEventLoop {
   /** Seconds from which on debug mode reports a callback as slow. */
   slowCallbackDuration = SLOW_CALLBACK_SECONDS;
 

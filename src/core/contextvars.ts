@@ -22,7 +22,7 @@ const boundFunction: unique symbol = Symbol('function');
  *
  * Source: CPython 3.14 `contextvars.Context`.
  */
-export class Context implements ContextOwner {
+export class Context {
   // Immutable: a copy of a context shares it, and a change replaces it.
   /** @internal */ _values: Values = NOTHING;
   /** @internal */ _entered = false;

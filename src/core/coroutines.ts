@@ -21,12 +21,8 @@ export type Runnable<T> = Iterator<Suspend, T, unknown>;
  * A lazy coroutine that is no generator. It is its own iterator; a driver takes it by `_claim`, or `yield*` by
  * `[Symbol.iterator]`.
  */
-export abstract class BaseCoroutine<T> implements Coroutine<T>, Forgettable {
+export abstract class BaseCoroutine<T> implements Coroutine<T> {
   #claimed = false;
-
-  constructor() {
-    if (unawaited.enabled) trackUnawaited(this);
-  }
 
   abstract get name(): string;
   abstract next(sent?: unknown): IteratorResult<Suspend, T>;
@@ -283,11 +279,14 @@ export function bodyCoroutine<X, T>(
   return coro;
 }
 
+// `instanceof` is the fastest question there is, so it gets something to ask.
+const GeneratorObject = function () {} as unknown as abstract new () => object;
+Object.defineProperty(GeneratorObject, 'prototype', { value: generatorPrototype });
+
 /** A plain generator object, or one of a `coroutine` function. */
 export function isGenerator(obj: unknown): obj is Gen<unknown> {
-  return (
-    typeof obj === 'object' && obj !== null && Object.prototype.toString.call(obj) === '[object Generator]'
-  );
+  // By its tag, one of another realm.
+  return obj instanceof GeneratorObject || Object.prototype.toString.call(obj) === '[object Generator]';
 }
 
 function isOurs(obj: unknown): obj is Iterable<Suspend, any, unknown> {
@@ -330,10 +329,10 @@ export function coroutineName(coro: object): string {
   return typeof name === 'string' && name !== '' ? name : 'generator';
 }
 
-// A generator object knows its function's `prototype`, but not the function.
+// A generator object knows its function's `prototype`, but not the function. A bound function has none.
 function nameGenerators(fn: Function): void {
-  const { prototype } = fn as { prototype: object };
-  if (!Object.hasOwn(prototype, 'name')) {
+  const prototype = (fn as { prototype?: object }).prototype;
+  if (prototype !== undefined && !Object.hasOwn(prototype, 'name')) {
     Object.defineProperty(prototype, 'name', { value: fn.name || '<anonymous>', configurable: true });
   }
 }
@@ -364,19 +363,27 @@ export function coroutine<This, A extends unknown[], T>(
 
 const coroutineFunctions = new WeakSet<Function>();
 
+/** `coro`, which somebody should await. */
+export function tracked<C extends Forgettable>(coro: C): C {
+  if (unawaited.enabled) trackUnawaited(coro);
+  return coro;
+}
+
 function functionCall(fn: Function): Function {
   return function (this: unknown, ...args: unknown[]) {
-    return new FunctionCoroutine(fn as (...args: any[]) => unknown, this, args);
+    return tracked(new FunctionCoroutine(fn as (...args: any[]) => unknown, this, args));
   };
 }
 
 function generatorCall(fn: Function): Function {
   nameGenerators(fn);
-  Object.setPrototypeOf(fn.prototype as object, generatorCoroutine);
   return function (this: unknown, ...args: unknown[]) {
     const generator = Reflect.apply(fn, this, args) as Gen<unknown> & Forgettable;
-    if (unawaited.enabled) trackUnawaited(generator);
-    return generator;
+    // The objects of one function share a prototype, which becomes a coroutine's at the first call.
+    const shared = Object.getPrototypeOf(generator) as object;
+    if (Object.getPrototypeOf(shared) !== generatorCoroutine)
+      Object.setPrototypeOf(shared, generatorCoroutine);
+    return tracked(generator);
   };
 }
 

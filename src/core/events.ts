@@ -24,7 +24,7 @@ export type ExceptionHandler = (loop: AbstractEventLoop, context: ExceptionConte
  *
  * Source: CPython 3.14 `asyncio.Handle`.
  */
-export class Handle implements Waiter {
+export class Handle {
   /** @internal */ _callback: ((...args: any[]) => unknown) | null;
   /** @internal */ _args: readonly unknown[];
   /** @internal */ _loop: BaseEventLoop;
@@ -134,7 +134,7 @@ export class Handle implements Waiter {
  *
  * Source: CPython 3.14 `asyncio.TimerHandle`.
  */
-export class TimerHandle extends Handle implements Timed {
+export class TimerHandle extends Handle {
   /** @internal */ readonly _when: number;
   /** @internal */ _sequence = 0;
   /** @internal */ _place = -1;

@@ -20,6 +20,9 @@ export const QUIET = 8;
 /** `Unretrieved` watches it. */
 const WATCHED = 16;
 
+/** Messages of cancellations that were asked for by flag, of tasks that ended otherwise. */
+export const lateMessages = new WeakMap<Future<any>, unknown>();
+
 // Places of creation in debug mode; kept aside, since a future's size counts and debug mode is rare.
 const creation = new WeakMap<object, StackFrame[]>();
 
@@ -167,7 +170,7 @@ export class Future<T> implements Awaitable<T> {
     return new Promise((resolve, reject) => this._addWaiter(new PromiseRelay(this, resolve, reject)));
   }
 
-  /** @internal */
+  /** For `yield*`. */
   [Symbol.iterator](): Iterator<Suspend, T, unknown> {
     return this as unknown as Iterator<Suspend, T, unknown>;
   }
@@ -249,6 +252,13 @@ export class Future<T> implements Awaitable<T> {
   /** @internal Whether waiting for it throws a CancelledError. */
   _endedCancelled(): boolean {
     return this._state === CANCELLED || (this._state === ERROR && isCancelledError(this._value));
+  }
+
+  /** @internal For a cancellation that outlives the future's own end: CPython keeps the message of the request. */
+  _makeLateCancelledError(): CancelledError {
+    if (this._state === CANCELLED) return this._makeCancelledError();
+    const message = lateMessages.get(this);
+    return message === undefined ? new CancelledError() : new CancelledError(message);
   }
 
   /** @internal */

@@ -88,6 +88,7 @@ export {
   ALL_COMPLETED,
   AsCompleted,
   asCompleted,
+  type DoneFuture,
   FIRST_COMPLETED,
   FIRST_EXCEPTION,
   gather,

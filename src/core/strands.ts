@@ -261,7 +261,7 @@ export function scopeOf(driver: Driver): Scope | null {
 }
 
 /** One open wait of async code: for a future, or for a coroutine of the library that it drives meanwhile. */
-export class Strand implements Waiter, ContextOwner {
+export class Strand {
   /** @internal */ readonly _loop: BaseEventLoop;
   scope: Scope | null = null;
   /** @internal */ _waiter: Future<any> | null = null;

@@ -6,7 +6,7 @@ import { coroutineName, FunctionCoroutine, type Runnable, toCoroutine } from './
 import { type AbstractEventLoop, getEventLoop, getRunningLoop, requireLoop } from './events.ts';
 import { CancelledError, isBaseError, isCancelledError, RuntimeError } from './exceptions.ts';
 import { formatStack, parseStack, repr } from './format-helpers.ts';
-import { Future, isfuture, MUST_CANCEL, QUIET } from './futures.ts';
+import { Future, isfuture, lateMessages, MUST_CANCEL, QUIET } from './futures.ts';
 import {
   CANCELLED,
   current,
@@ -77,7 +77,7 @@ const unfollow = new WeakMap<Task<any>, () => void>();
  *
  * Source: CPython 3.14 `asyncio.Task`.
  */
-export class Task<T> extends Future<T> implements Waiter, CancelTarget {
+export class Task<T> extends Future<T> implements CancelTarget {
   /** @internal */ _coro: Runnable<T> | null;
   // What it waits for: null while it runs, or is ready, or waits for an async body.
   /** @internal */ _waiter: Future<any> | null = null;
@@ -416,7 +416,10 @@ export class Task<T> extends Future<T> implements Waiter, CancelTarget {
 
   #threw(error: unknown): void {
     if (isCancelledError(error)) this._endCancelled(error);
-    else this._fail(error);
+    else {
+      if (this._value !== undefined) lateMessages.set(this, this._value);
+      this._fail(error);
+    }
     this.#leave();
     if (isBaseError(error)) throw error;
   }

@@ -7,6 +7,7 @@ import {
   fromPromise,
   iscoroutine,
   type Runnable,
+  tracked,
 } from './coroutines.ts';
 import type { BaseEventLoop } from './base-events.ts';
 import { _getRunningLoop, getEventLoop, requireLoop, toSeconds } from './events.ts';
@@ -159,7 +160,7 @@ export function sleep(delay: Delay): Coroutine<void>;
 export function sleep<T>(delay: Delay, result: T): Coroutine<T>;
 export function sleep(delay: Delay, result?: unknown): Coroutine<unknown> {
   if (delay === 0 && result === undefined) return turn;
-  return new Sleep(toSeconds(delay), result);
+  return tracked(new Sleep(toSeconds(delay), result));
 }
 
 /** One child's part in a `gather`. */
@@ -232,7 +233,7 @@ class GatheringFuture extends Future<any[]> {
     const results = this.#children.map(outcome);
     if (!this.#cancelRequested) this._finish(RESULT, results);
     // The error is made from the last argument, whoever ended last, as in CPython.
-    else this._fail((this.#children.at(-1) as Future<any>)._makeCancelledError());
+    else this._fail((this.#children.at(-1) as Future<any>)._makeLateCancelledError());
   }
 
   // Like a task's: the outer ends when its children have.
@@ -545,11 +546,17 @@ function logShielded(future: Future<any>): void {
 }
 
 /**
+ * A future that is done, as `for await` gives it. It has no `then` for the compiler, which would take the result for
+ * the future; it is the future itself.
+ */
+export type DoneFuture<T> = Omit<Future<T>, 'then'>;
+
+/**
  * Futures in the order in which they end. See `asCompleted`.
  *
  * Source: CPython 3.14 `asyncio.as_completed`.
  */
-export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Future<T>> {
+export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<DoneFuture<T>> {
   readonly #loop: BaseEventLoop;
   readonly #todo: Set<Future<T>>;
   /** Null stands for a future that was not done in time. */
@@ -628,14 +635,14 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Fut
     return iterator;
   }
 
-  [Symbol.asyncIterator](): AsyncIterator<Future<T>> {
-    return this as unknown as AsyncIterator<Future<T>>;
+  [Symbol.asyncIterator](): AsyncIterator<DoneFuture<T>, undefined> {
+    return this as AsyncIterator<DoneFuture<T>, undefined>;
   }
 
   /** The next future to end, as `{ value, done }`: the very object that was passed in, if it was a future. */
-  next(): Coroutine<IteratorResult<Future<T>, undefined>> & Promise<IteratorResult<Future<T>, undefined>> {
-    return this.#takeNext() as Coroutine<IteratorResult<Future<T>, undefined>> &
-      Promise<IteratorResult<Future<T>, undefined>>;
+  next(): Coroutine<IteratorResult<DoneFuture<T>, undefined>> &
+    Promise<IteratorResult<DoneFuture<T>, undefined>> {
+    return this.#takeNext() as Coroutine<any> & Promise<any>;
   }
 
   readonly #takeResult = coroutine(this.#waitForResult.bind(this)) as () => Coroutine<T>;
