@@ -27,11 +27,6 @@ export class Context {
   /** @internal */ _values: Values = NOTHING;
   /** @internal */ _entered = false;
 
-  /** @internal The owner of its own values while `run` is in it. */
-  get _context(): Context {
-    return this;
-  }
-
   /** How many variables have a value here. */
   get size(): number {
     return this._values.size;
@@ -50,7 +45,7 @@ export class Context {
     if (this._entered) throw new RuntimeError(`cannot enter context: ${this} is already entered`);
     const before = current.owner;
     this._entered = true;
-    current.owner = this;
+    current.owner = { _context: this, _within: before };
     try {
       return fn(...args);
     } finally {
@@ -111,12 +106,12 @@ export class Context {
 }
 
 /** What code outside of every task and callback sees. */
-const threadContext = new Context();
+const thread: ContextOwner = { _context: new Context() };
 
 function owner(): ContextOwner {
   if (current.owner !== null) return current.owner;
   const scope = storedScope();
-  return scope?.root.task ?? threadContext;
+  return scope?.root.task ?? thread;
 }
 
 function currentContext(): Context {

@@ -3,7 +3,7 @@ import { CancelledError, RuntimeError } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { Future, isfuture } from './futures.ts';
 import { requireLoop } from './events.ts';
-import { current, type Driver, ERROR, PARKED, PENDING, RESULT } from './running.ts';
+import { current, type Driver, ERROR, PARKED, PENDING, RESULT, storedScope } from './running.ts';
 import { awaitCoroutine, isGeneratorFunction, type Scope, scopeOf, throwInto } from './strands.ts';
 import type { Body, Coroutine, CoroutineLike, Gen, Suspend } from './types.ts';
 import { type Forgettable, trackUnawaited, unawaited } from './unawaited.ts';
@@ -145,32 +145,27 @@ function closeGenerator(generator: Gen<unknown>): void {
   if (!result.done) throw new RuntimeError('coroutine ignored GeneratorExit');
 }
 
+/** The states of a `FunctionCoroutine`; the later ones are those of a future. */
+const UNSTARTED = -1;
+
 /** A call of an async function, or of a function of unknown kind, as a coroutine. */
 export class FunctionCoroutine<T> extends BaseCoroutine<T> {
-  readonly #fn: (...args: any[]) => unknown;
-  readonly #self: unknown;
-  readonly #args: readonly unknown[];
+  readonly #fn: Function;
+  /** The call with its arguments; null calls the function as it is. */
+  readonly #call: (() => unknown) | null;
   /** The scope of a timeout or group whose body this is; null for other coroutines. */
   readonly #scope: Scope | null;
-  #started = false;
   #driver: Driver | null = null;
-  /** What the function gave, if that is driven like this coroutine: a generator, another coroutine, a future. */
-  #inner: Runnable<any> | null = null;
-  #state: number = PENDING;
-  #value: unknown = undefined;
+  #state: number = UNSTARTED;
+  /** The outcome; before that what the function gave, if it is driven like this coroutine: a generator, a future. */
+  #value: unknown = null;
   /** @internal Runs a function in the surroundings of the code that made the task. */
   _surroundings: (<R>(fn: () => R) => R) | null = null;
 
-  constructor(
-    fn: (...args: any[]) => unknown,
-    self: unknown,
-    args: readonly unknown[],
-    scope: Scope | null = null,
-  ) {
+  constructor(fn: Function, call: (() => unknown) | null, scope: Scope | null = null) {
     super();
     this.#fn = fn;
-    this.#self = self;
-    this.#args = args;
+    this.#call = call;
     this.#scope = scope;
   }
 
@@ -179,77 +174,97 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
   }
 
   next(sent?: unknown): IteratorResult<Suspend, T> {
-    if (this.#inner !== null) return this.#inner.next(sent);
+    if (this.#state === UNSTARTED) return this.#start();
     if (this.#state === RESULT) return { done: true, value: this.#value as T };
-    if (this.#state !== PENDING) throw this.#value;
-    if (this.#started) throw new RuntimeError('coroutine is being awaited already');
-    return this.#start();
+    if (this.#state === ERROR) throw this.#value;
+    if (this.#value !== null) return (this.#value as Runnable<T>).next(sent);
+    throw new RuntimeError('coroutine is being awaited already');
   }
 
   throw(error: unknown): IteratorResult<Suspend, T> {
-    if (this.#inner !== null) return throwInto(this.#inner, error);
-    this.#started = true;
+    if (this.#state === PENDING && this.#value !== null) return throwInto(this.#value as Runnable<T>, error);
+    this.#state = ERROR;
+    this.#value = error;
     throw error;
   }
 
   close(): void {
-    if (this.#started && this.#inner === null && this.#state === PENDING) {
-      throw new RuntimeError(
-        `an async function that runs cannot be closed: cancel the task of ${this.name}() instead`,
-      );
+    if (this.#state === PENDING) {
+      if (this.#value === null) {
+        throw new RuntimeError(
+          `an async function that runs cannot be closed: cancel the task of ${this.name}() instead`,
+        );
+      }
+      closeGenerator(this.#value as Gen<unknown>);
     }
-    this.#started = true;
     this._disown();
-    if (this.#inner !== null) closeGenerator(this.#inner as Gen<unknown>);
+    this.#state = RESULT;
+    this.#value = undefined;
   }
 
   /** @internal */
   override _spentMessage(): string {
-    const runs = this.#started && this.#state === PENDING;
-    return runs ? 'coroutine is being awaited already' : super._spentMessage();
+    return this.#state === PENDING ? 'coroutine is being awaited already' : super._spentMessage();
   }
 
   #start(): IteratorResult<Suspend, T> {
-    this.#started = true;
     const { driver } = current;
     if (driver === null) throw new RuntimeError('no running event loop');
-    const result = this.#call(driver);
-    if (isOurs(result)) {
-      this.#inner =
-        isGenerator(result) || result instanceof BaseCoroutine ? claim(result) : result[Symbol.iterator]();
-      return this.#inner.next(undefined);
-    }
-    if (typeof (result as PromiseLike<T> | null | undefined)?.then !== 'function') {
-      if (this.#scope !== null) return { done: true, value: result as T };
-      throw new TypeError(
-        `a coroutine was expected, got ${repr(result)}: ${this.name}() gave no promise or generator`,
-      );
-    }
+    this.#state = PENDING;
     this.#driver = driver;
-    driver._loop._needDrain();
-    // Both callbacks in the same turn as the call, so that an error is never an unhandled rejection.
-    (result as PromiseLike<T>).then(
-      (value) => this.#settle(RESULT, value),
-      (error) => this.#settle(ERROR, error),
-    );
-    return PARKED;
-  }
-
-  #call(driver: Driver): unknown {
     const scope = this.#scope ?? scopeOf(driver);
-    const args = this.#args;
-    const fn = this.#fn;
-    const self = this.#self;
-    const call =
-      args.length === 0 && self === undefined
-        ? (fn as () => unknown)
-        : () => fn.apply(self, args as unknown[]);
-    if (scope === null) return call();
+    starting = this;
     const around = this._surroundings;
-    return around === null ? runInScope(scope, call) : around(() => runInScope(scope, call));
+    let result: unknown;
+    if (around === null) result = runInScope(scope, FunctionCoroutine.#begin);
+    else result = around(() => runInScope(scope, FunctionCoroutine.#begin));
+    if (result instanceof Promise) return PARKED;
+    return this.#adopt(result);
   }
 
-  #settle(state: number, value: unknown): void {
+  // Within the scope's context. A function without a closure: it is called for every async task.
+  static #begin(this: void): unknown {
+    const coro = starting as FunctionCoroutine<any>;
+    const call = coro.#call;
+    const result = call === null ? (coro.#fn as () => unknown)() : call();
+    if (!(result instanceof Promise)) return result;
+    const driver = coro.#driver as Driver;
+    driver._loop._needDrain();
+    // Both callbacks in the same turn as the call, so that an error is never an unhandled rejection. The main
+    // function of a task is known by the context in which they run, and needs none of its own.
+    if (current.storage !== null && driver._isMain(coro)) result.then(mainReturned, mainThrew);
+    else coro.#follow(result);
+    return result;
+  }
+
+  /** What is no promise: one of our awaitables, which is driven in place of this, or another thenable, or a value. */
+  #adopt(result: unknown): IteratorResult<Suspend, T> {
+    if (isOurs(result)) {
+      const runnable =
+        isGenerator(result) || result instanceof BaseCoroutine ? claim(result) : result[Symbol.iterator]();
+      this.#value = runnable;
+      return runnable.next(undefined);
+    }
+    if (typeof (result as PromiseLike<T> | null | undefined)?.then === 'function') {
+      (this.#driver as Driver)._loop._needDrain();
+      this.#follow(Promise.resolve(result as PromiseLike<T>));
+      return PARKED;
+    }
+    if (this.#scope !== null) return { done: true, value: result as T };
+    throw new TypeError(
+      `a coroutine was expected, got ${repr(result)}: ${this.name}() gave no promise or generator`,
+    );
+  }
+
+  #follow(promise: Promise<any>): void {
+    promise.then(
+      (value) => this._settle(RESULT, value),
+      (error) => this._settle(ERROR, error),
+    );
+  }
+
+  /** @internal */
+  _settle(state: number, value: unknown): void {
     if (this.#state !== PENDING) return;
     this.#state = state;
     this.#value = value;
@@ -258,6 +273,21 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
     this.#driver = null;
     driver._resume();
   }
+}
+
+let starting: FunctionCoroutine<any> | null = null;
+
+function mainReturned(value: unknown): void {
+  mainCoroutine()._settle(RESULT, value);
+}
+
+function mainThrew(error: unknown): void {
+  mainCoroutine()._settle(ERROR, error);
+}
+
+/** The coroutine of the task whose context this is. */
+function mainCoroutine(): FunctionCoroutine<any> {
+  return storedScope()?.root.task?._coro as unknown as FunctionCoroutine<any>;
 }
 
 /** Call `fn` so that the async code it starts is known to belong to `scope`. */
@@ -275,8 +305,7 @@ export function bodyCoroutine<X, T>(
   scope: Scope | null,
 ): Iterable<Suspend, T, unknown> {
   if (scope === null) return body(argument) as Gen<T>;
-  const coro = new FunctionCoroutine<T>(body as (...args: any[]) => unknown, undefined, [argument], scope);
-  return coro;
+  return new FunctionCoroutine<T>(body, () => body(argument), scope);
 }
 
 // `instanceof` is the fastest question there is, so it gets something to ask.
@@ -306,7 +335,7 @@ export function claim<T>(coro: Coroutine<T> | Gen<T>): Runnable<T> {
 /** The coroutine of a `CoroutineLike`, taken for a task; an error that says what to do for anything else. */
 export function toCoroutine<T>(obj: CoroutineLike<T>): Runnable<T> {
   if (typeof obj === 'function') {
-    if (!isGeneratorFunction(obj)) return new FunctionCoroutine<T>(obj, undefined, [])._claim();
+    if (!isGeneratorFunction(obj)) return new FunctionCoroutine<T>(obj, null)._claim();
     nameGenerators(obj);
     return claim((obj as () => Gen<T>)());
   }
@@ -371,7 +400,7 @@ export function tracked<C extends Forgettable>(coro: C): C {
 
 function functionCall(fn: Function): Function {
   return function (this: unknown, ...args: unknown[]) {
-    return tracked(new FunctionCoroutine(fn as (...args: any[]) => unknown, this, args));
+    return tracked(new FunctionCoroutine(fn, () => Reflect.apply(fn, this, args)));
   };
 }
 

@@ -9,16 +9,18 @@ import type { BaseEventLoop } from './base-events.ts';
 import type { Context } from './contextvars.ts';
 import type { Future } from './futures.ts';
 import type { ContextStorage } from './host.ts';
-import type { Scope, Strand } from './strands.ts';
+import type { CoroutineStrand, Scope } from './strands.ts';
 import type { Task } from './tasks.ts';
 import type { Suspend } from './types.ts';
 
 /** What drives an iterator: a task its coroutine, a strand a coroutine that async code awaits. */
-export type Driver = Task<any> | Strand;
+export type Driver = Task<any> | CoroutineStrand;
 
 /** What has a context of its own: a task, a handle, an entered context. */
 export interface ContextOwner {
   _context: Context | null;
+  /** What `Context.run` was called from; null for async code, which is known by its store all the while. */
+  readonly _within?: ContextOwner | null;
 }
 
 /** An entry of the ready queue. */
@@ -52,9 +54,14 @@ export function storedScope(): Scope | null {
   return storage === null ? current.drainScope : ((storage.getStore() as Scope | undefined) ?? null);
 }
 
+/** Whether a handle's own code runs: no async function's, and no foreign callback's. */
+export function isSynchronous(): boolean {
+  return current.owner !== null && current.owner._within !== null;
+}
+
 /** The task whose code runs now, or null. A task that is done counts as none. */
 export function runningTask(): Task<any> | null {
-  if (current.owner !== null) return current.driver === null ? null : current.driver._task;
+  if (isSynchronous()) return current.driver === null ? null : current.driver._task;
   const scope = storedScope();
   if (scope === null) return null;
   const task = scope.root.task;

@@ -14,14 +14,14 @@ import { badYield } from './bad-yield.ts';
 import type { Future } from './futures.ts';
 import {
   current,
-  type ContextOwner,
+  isSynchronous,
   type Driver,
   PARK,
   RESULT,
   RESUME,
+  runningLoop,
   storedScope,
   SUSPEND,
-  type Waiter,
 } from './running.ts';
 import { noteAwait } from './task-notes.ts';
 import type { Task } from './tasks.ts';
@@ -36,20 +36,61 @@ export interface CancelTarget {
   uncancel(): number;
 }
 
-/** The part of a task that a timeout, a group or (the root) the task itself may cancel. */
-export class Scope implements CancelTarget {
-  readonly parent: Scope | null;
-  readonly root: RootScope;
-  /** Cancellation requests of this scope that were not taken back. */
-  requests = 0;
-  /** A cancellation found nothing to cancel: the next wait in this scope takes it. */
-  mustCancel = false;
-  closed = false;
+/** A cancellation found nothing to cancel: the next wait in the scope takes it. */
+const UNDELIVERED = 1;
+/** No wait can be opened in the scope any more. */
+const CLOSED = 2;
+/** The task's driver waits for an async body. */
+const PARKED_DRIVER = 4;
 
-  constructor(parent: Scope | null) {
+/** The part of a task that a timeout, a group or (the root) the task itself may cancel. */
+export abstract class Scope implements CancelTarget {
+  protected state = 0;
+
+  abstract get parent(): Scope | null;
+  abstract get root(): RootScope;
+  /** Cancellation requests of this scope that were not taken back. */
+  abstract get requests(): number;
+  abstract cancel(msg?: unknown): boolean;
+  abstract uncancel(): number;
+
+  get closed(): boolean {
+    return (this.state & CLOSED) !== 0;
+  }
+
+  get undelivered(): boolean {
+    return (this.state & UNDELIVERED) !== 0;
+  }
+
+  set undelivered(undelivered: boolean) {
+    if (undelivered) this.state |= UNDELIVERED;
+    else this.state &= ~UNDELIVERED;
+  }
+
+  /** Requests from here outward. */
+  cancelling(): number {
+    let count = 0;
+    for (let scope: Scope | null = this; scope !== null; scope = scope.parent) count += scope.requests;
+    return count;
+  }
+
+  isInside(outer: Scope): boolean {
+    for (let scope: Scope | null = this; scope !== null; scope = scope.parent)
+      if (scope === outer) return true;
+    return false;
+  }
+}
+
+/** The scope of a timeout or group. */
+class BodyScope extends Scope {
+  readonly parent: Scope;
+  readonly root: RootScope;
+  requests = 0;
+
+  constructor(parent: Scope) {
+    super();
     this.parent = parent;
-    // Only a root has no parent, and it is its own root.
-    this.root = parent === null ? (this as unknown as RootScope) : parent.root;
+    this.root = parent.root;
   }
 
   /** Cancel what is open in this scope; if nothing is, what is opened next. */
@@ -57,13 +98,6 @@ export class Scope implements CancelTarget {
     this.requests++;
     this.root.cancelInside(this, msg);
     return true;
-  }
-
-  /** Requests from here outward. */
-  cancelling(): number {
-    let count = this.root.task?._cancelRequests ?? 0;
-    for (let scope: Scope | null = this; scope !== null; scope = scope.parent) count += scope.requests;
-    return count;
   }
 
   /** Take one request back, this scope's own if it has one. At none left, what was not delivered is dropped. */
@@ -77,120 +111,130 @@ export class Scope implements CancelTarget {
 
   /** No wait can be opened here any more; what is open is cancelled, and what is not delivered moves outward. */
   close(): void {
-    this.closed = true;
+    this.state |= CLOSED;
     this.root.cancelStrandsInside(this);
     this.root.scopes?.delete(this);
-    const outer = this.parent;
-    if (outer === null) return;
-    if (outer === this.root) {
-      if (this.root.task !== null) this.root.task._takeOver(this.requests, this.mustCancel);
+    const { parent } = this;
+    if (parent instanceof BodyScope) {
+      parent.requests += this.requests;
+      if (this.undelivered) parent.undelivered = true;
     } else {
-      outer.requests += this.requests;
-      outer.mustCancel ||= this.mustCancel;
+      this.root.task?._takeOver(this.requests, this.undelivered);
     }
     this.requests = 0;
-    this.mustCancel = false;
-  }
-
-  isInside(outer: Scope): boolean {
-    for (let scope: Scope | null = this; scope !== null; scope = scope.parent)
-      if (scope === outer) return true;
-    return false;
+    this.undelivered = false;
   }
 }
 
-/** The scope of a whole task, with all its open strands; of strands without a task, one for each of their scopes. */
+/** The scope of a whole task, with all its open strands. */
 export class RootScope extends Scope {
   readonly task: Task<any> | null;
-  readonly loop: BaseEventLoop;
   /** The open strands, newest first. */
-  first: Strand | null = null;
-  /** A strand that is not in use: most tasks wait for one thing after the other. */
-  spare: Strand | null = null;
-  /** The scope that the task's own generator is in. */
-  driverScope: Scope;
+  #first: Strand | null = null;
+  /** The scope that the task's own generator is in; null is this one. */
+  #driverScope: Scope | null = null;
   /** The open scopes inside, outermost first. */
-  scopes: Set<Scope> | null = null;
-  /** Whether the task's driver waits for an async body. */
-  #parked = false;
+  scopes: Set<BodyScope> | null = null;
 
-  constructor(task: Task<any> | null, loop: BaseEventLoop) {
-    super(null);
+  constructor(task: Task<any> | null) {
+    super();
     this.task = task;
-    this.loop = loop;
-    this.driverScope = this;
   }
 
-  get parked(): boolean {
-    return this.#parked;
+  get loop(): BaseEventLoop {
+    return (this.task as Task<any>)._loop;
+  }
+
+  get parent(): null {
+    return null;
+  }
+
+  get root(): this {
+    return this;
+  }
+
+  get requests(): number {
+    return this.task === null ? 0 : this.task._cancelRequests;
+  }
+
+  get driverScope(): Scope {
+    return this.#driverScope ?? this;
+  }
+
+  set driverScope(scope: Scope) {
+    this.#driverScope = scope;
+  }
+
+  get isParked(): boolean {
+    return (this.state & PARKED_DRIVER) !== 0;
   }
 
   // An async body that runs without a wait of ours open waits for something outside the loop.
-  set parked(parked: boolean) {
-    if (parked === this.#parked) return;
-    this.#parked = parked;
-    if (this.first === null) this.loop._foreignWaits += parked ? 1 : -1;
+  set isParked(isParked: boolean) {
+    if (isParked === this.isParked) return;
+    this.state ^= PARKED_DRIVER;
+    if (this.#first === null) this.loop._foreignWaits += isParked ? 1 : -1;
+  }
+
+  get hasOpenStrands(): boolean {
+    return this.#first !== null;
   }
 
   link(strand: Strand): void {
-    const next = this.first;
-    if (next === null) {
-      if (this.#parked) this.loop._foreignWaits--;
-    } else {
-      next.previous = strand;
-    }
+    const next = this.#first;
+    if (next !== null) next.previous = strand;
+    else if (this.isParked) this.loop._foreignWaits--;
     strand.next = next;
-    this.first = strand;
+    this.#first = strand;
   }
 
   unlink(strand: Strand): void {
     const { previous, next } = strand;
     if (previous !== null) previous.next = next;
-    else this.first = next;
+    else this.#first = next;
     if (next !== null) next.previous = previous;
-    else if (previous === null && this.#parked) this.loop._foreignWaits++;
+    else if (previous === null && this.isParked) this.loop._foreignWaits++;
     strand.previous = null;
     strand.next = null;
   }
 
-  /** `task.cancel()`: every open strand is cancelled. */
-  cancelAll(msg: unknown): void {
-    const task = this.task as Task<any>;
-    const taken = this.#cancelStrands(this, msg);
-    if (!this.#parked) {
+  cancel(msg?: unknown): boolean {
+    if (this.task !== null) return this.task.cancel(msg);
+    this.cancelInside(this, msg);
+    return true;
+  }
+
+  uncancel(): number {
+    return this.task === null ? 0 : this.task.uncancel();
+  }
+
+  close(): void {
+    this.state |= CLOSED;
+    this.cancelStrandsInside(this);
+  }
+
+  /** Cancel every open strand in `scope`, and the task's own generator if it is there; else what comes next. */
+  cancelInside(scope: Scope, msg: unknown): void {
+    const { task } = this;
+    const taken = this.cancelStrandsInside(scope, msg);
+    if (task === null) {
+      if (!taken) scope.undelivered = true;
+    } else if (!this.isParked && this.driverScope.isInside(scope)) {
       if (task._waiter === null || !task._waiter.cancel(msg)) task._requireCancel(msg);
     } else if (!taken) {
-      task._requireCancel(msg);
+      if (scope === this) task._requireCancel(msg);
+      else scope.undelivered = true;
+      task._value = msg;
       this.loop._cancelledInForeignWait(task);
     }
   }
 
-  cancelInside(scope: Scope, msg: unknown): void {
-    const { task } = this;
-    let taken = this.#cancelStrands(scope, msg);
-    const isDriverInside = task !== null && !this.#parked && this.driverScope.isInside(scope);
-    if (isDriverInside && task._waiter !== null) {
-      if (!task._waiter.cancel(msg)) task._requireCancel(msg);
-      taken = true;
-    }
-    if (taken) return;
-    scope.mustCancel = true;
-    if (task !== null) {
-      task._value = msg;
-      if (this.#parked) this.loop._cancelledInForeignWait(task);
-    }
-  }
-
-  /** The body of `scope` is over: what it left open is cancelled. */
-  cancelStrandsInside(scope: Scope): void {
-    if (this.first !== null) this.#cancelStrands(scope, undefined);
-  }
-
-  #cancelStrands(scope: Scope, msg: unknown): boolean {
+  /** Cancel every open strand in `scope`. Returns whether there was one. */
+  cancelStrandsInside(scope: Scope, msg?: unknown): boolean {
     let taken = false;
     for (const strand of this.openStrands()) {
       // One cancellation may end another's wait, or open the way for code that does.
-      if (!strand.isOpen || !(strand.scope as Scope).isInside(scope)) continue;
+      if (!strand.isOpen || !strand.scope.isInside(scope)) continue;
       strand.cancel(msg);
       taken = true;
     }
@@ -200,7 +244,7 @@ export class RootScope extends Scope {
   /** Oldest first. */
   openStrands(): Strand[] {
     const strands: Strand[] = [];
-    for (let strand = this.first; strand !== null; strand = strand.next) strands.push(strand);
+    for (let strand = this.#first; strand !== null; strand = strand.next) strands.push(strand);
     return strands.reverse();
   }
 
@@ -219,10 +263,9 @@ export class RootScope extends Scope {
 
   /** No request is left from `from` outward: cancellations that nobody was thrown are dropped. */
   dropUndelivered(from: Scope): void {
-    this.task?._dropUndelivered();
-    for (let scope: Scope | null = from; scope !== null; scope = scope.parent) scope.mustCancel = false;
-    for (let strand = this.first; strand !== null; strand = strand.next) {
-      if ((strand.scope as Scope).isInside(from)) strand.mustCancel = false;
+    markDelivered(from);
+    for (let strand = this.#first; strand !== null; strand = strand.next) {
+      if (strand.scope.isInside(from)) strand.dropUndelivered();
     }
   }
 
@@ -234,94 +277,111 @@ export class RootScope extends Scope {
   }
 }
 
+/** The scope of async code without a task: clean-up after the end of one, a callback. */
+class DetachedScope extends RootScope {
+  readonly #loop: BaseEventLoop;
+
+  constructor(loop: BaseEventLoop) {
+    super(null);
+    this.#loop = loop;
+  }
+
+  override get loop(): BaseEventLoop {
+    return this.#loop;
+  }
+}
+
 /** Whether a cancellation waits for the next wait in `scope`. */
 function hasUndelivered(scope: Scope): boolean {
   if (scope.root.task?._mustCancel()) return true;
-  for (let s: Scope | null = scope; s !== null; s = s.parent) if (s.mustCancel) return true;
+  for (let s: Scope | null = scope; s !== null; s = s.parent) if (s.undelivered) return true;
   return false;
 }
 
 function markDelivered(scope: Scope): void {
   scope.root.task?._dropUndelivered();
-  for (let s: Scope | null = scope; s !== null; s = s.parent) s.mustCancel = false;
+  for (let s: Scope | null = scope; s !== null; s = s.parent) s.undelivered = false;
 }
 
 /** The scope of the calling code: that of the running driver, or the one that its async function was started in. */
 export function callerScope(): Scope | null {
   let scope: Scope | null;
-  if (current.owner === null) scope = storedScope();
+  if (!isSynchronous()) scope = storedScope();
   else scope = current.driver === null ? null : scopeOf(current.driver);
   while (scope !== null && scope.closed) scope = scope.parent;
   return scope === null || scope.root.task?.done() ? null : scope;
 }
 
 /** The scope that a driver is in now. */
-export function scopeOf(driver: Driver): Scope | null {
-  return driver instanceof Strand ? driver.scope : driver._rootScope().driverScope;
+export function scopeOf(driver: Driver): Scope {
+  return driver instanceof CoroutineStrand ? driver.scope : driver._rootScope().driverScope;
 }
 
-/** One open wait of async code: for a future, or for a coroutine of the library that it drives meanwhile. */
+/** Bits of a strand's state. */
+const OPEN = 1;
+const MUST_CANCEL = 2;
+const SETTLED = 4;
+
+/**
+ * One open wait of async code for a future, or for its next turn.
+ *
+ * It is also what `then` gives: `await` throws that away, but promise code may chain to it.
+ */
 export class Strand {
-  /** @internal */ readonly _loop: BaseEventLoop;
-  scope: Scope | null = null;
+  scope: Scope;
   /** @internal */ _waiter: Future<any> | null = null;
-  /** @internal Without a task, the coroutine that it drives has a context of its own. */
-  _context: Context | null = null;
-  #coro: Iterator<Suspend, any, unknown> | null = null;
-  #resolve: Settle | null = null;
-  #reject: Settle | null = null;
+  #resolve: Settle | null;
+  #reject: Settle | null;
   #chain: Chain | null = null;
-  #thrown: { error: unknown } | null = null;
-  isOpen = false;
-  mustCancel = false;
+  #state = 0;
   previous: Strand | null = null;
   next: Strand | null = null;
 
-  constructor(loop: BaseEventLoop) {
-    this._loop = loop;
+  constructor(scope: Scope, resolve: Settle, reject: Settle) {
+    this.scope = scope;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  get isOpen(): boolean {
+    return (this.#state & OPEN) !== 0;
+  }
+
+  /** @internal */
+  get _loop(): BaseEventLoop {
+    return this.scope.root.loop;
   }
 
   /** @internal The task that it belongs to. */
   get _task(): Task<any> | null {
-    const task = this.scope?.root.task ?? null;
+    const { task } = this.scope.root;
     return task === null || task.done() ? null : task;
-  }
-
-  begin(
-    scope: Scope | null,
-    coro: Iterator<Suspend, any, unknown> | null,
-    resolve: Settle,
-    reject: Settle,
-  ): Chain {
-    this.scope = scope;
-    this.#coro = coro;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.#chain = new Chain();
-    return this.#chain;
   }
 
   /** Wait for `future`, or with null for the next turn of the ready queue. */
   wait(future: Future<any> | null): void {
     const { scope } = this;
     this._waiter = future;
-    this.isOpen = true;
-    if (scope !== null) scope.root.link(this);
+    this.#state |= OPEN;
+    scope.root.link(this);
     if (future === null) {
-      this._loop._push(this);
+      scope.root.loop._push(this);
       return;
     }
     future._addWaiter(this);
-    if (scope !== null && hasUndelivered(scope) && future.cancel(scope.root.task?._value))
-      markDelivered(scope);
+    if (hasUndelivered(scope) && future.cancel(scope.root.task?._value)) markDelivered(scope);
   }
 
   /** Cancel what it waits for; if that is over, its next step throws. */
   cancel(msg: unknown): void {
     if (this._waiter !== null && this._waiter.cancel(msg)) return;
-    this.mustCancel = true;
-    const task = this.scope?.root.task;
-    if (task !== null && task !== undefined) task._value = msg;
+    this.#state |= MUST_CANCEL;
+    const { task } = this.scope.root;
+    if (task !== null) task._value = msg;
+  }
+
+  dropUndelivered(): void {
+    this.#state &= ~MUST_CANCEL;
   }
 
   /** @internal */
@@ -331,52 +391,132 @@ export class Strand {
     const future = this._waiter;
     const { scope } = this;
     this._waiter = null;
-    this.isOpen = false;
-    let cancelled = this.mustCancel;
-    if (scope !== null) {
-      scope.root.unlink(this);
-      if (hasUndelivered(scope)) {
-        cancelled = true;
-        markDelivered(scope);
-      }
+    let mustCancel = (this.#state & MUST_CANCEL) !== 0;
+    this.#state = 0;
+    scope.root.unlink(this);
+    if (hasUndelivered(scope)) {
+      mustCancel = true;
+      markDelivered(scope);
     }
-    this.mustCancel = false;
-    const error = cancelled ? this.#cancelledError(future) : null;
-    if (this.#coro !== null) this.#step(error);
-    else if (error !== null) this.#end(false, error);
-    else if (future === null) this.#end(true, undefined);
-    else if (future._state === RESULT) this.#end(true, future._value);
-    else this.#end(false, future._takeError());
+    this.proceed(future, mustCancel ? cancelledError(scope, future) : null);
   }
 
-  /** The CancelledError to throw in place of what `future` has, unless that is one itself. */
-  #cancelledError(future: Future<any> | null): CancelledError | null {
-    if (future !== null) {
-      if (future._endedCancelled()) return null;
-      future._markRetrieved();
-    }
-    const msg = this.scope?.root.task?._value;
-    return msg === undefined || msg === null ? new CancelledError() : new CancelledError(msg);
+  /** What it waited for is there, or it is cancelled. */
+  protected proceed(future: Future<any> | null, cancellation: CancelledError | null): void {
+    if (cancellation !== null) this.end(false, cancellation);
+    else if (future === null) this.end(true, undefined);
+    else if (future._state === RESULT) this.end(true, future._value);
+    else this.end(false, future._takeError());
   }
 
-  /** Drive the coroutine from its start. */
-  start(): void {
-    this.#step(null);
+  /** Let the async code go on. */
+  end(isResult: boolean, value: unknown): void {
+    const settle = (isResult ? this.#resolve : this.#reject) as Settle;
+    this.#resolve = null;
+    this.#reject = null;
+    this.#state = SETTLED;
+    this._loop._needDrain();
+    if (current.storage === null) current.drainScope = this.scope;
+    let out: unknown;
+    try {
+      out = settle(value);
+    } catch (error) {
+      this.#chain ??= new Chain();
+      this.#chain.reject(error);
+      return;
+    }
+    // The functions that `await` gives return nothing.
+    if (out === undefined && this.#chain === null) return;
+    this.#chain ??= new Chain();
+    this.#chain.resolve(out);
+  }
+
+  // As a getter, since a private method would cost each strand a field.
+  private get chained(): Promise<any> {
+    if (this.#chain === null) {
+      this.#chain = new Chain();
+      if (this.#state & SETTLED) this.#chain.resolve(undefined);
+    }
+    return this.#chain.promise;
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: it stands for a promise
+  then<R1 = any, R2 = never>(
+    onResult?: ((value: any) => R1 | PromiseLike<R1>) | null,
+    onError?: ((error: unknown) => R2 | PromiseLike<R2>) | null,
+  ): Promise<R1 | R2> {
+    return this.chained.then(onResult, onError);
+  }
+
+  catch<R = never>(onError?: ((error: unknown) => R | PromiseLike<R>) | null): Promise<any> {
+    return this.chained.catch(onError);
+  }
+
+  finally(onEnd?: (() => void) | null): Promise<any> {
+    return this.chained.finally(onEnd);
+  }
+
+  /** @internal */
+  _awaiter(): Future<any> | null {
+    return this._task;
+  }
+}
+
+/** The CancelledError to throw in place of what `future` has, unless that is one itself. */
+function cancelledError(scope: Scope, future: Future<any> | null): CancelledError | null {
+  if (future !== null) {
+    if (future._endedCancelled()) return null;
+    future._markRetrieved();
+  }
+  const msg = scope.root.task?._value;
+  return msg === undefined || msg === null ? new CancelledError() : new CancelledError(msg);
+}
+
+/** What promise code has chained to a strand. */
+class Chain {
+  resolve!: (value: unknown) => void;
+  reject!: (error: unknown) => void;
+  readonly promise = new Promise<any>((resolve, reject) => {
+    this.resolve = resolve;
+    this.reject = reject;
+  });
+}
+
+/** A strand that drives a coroutine of the library, which async code awaits. */
+export class CoroutineStrand extends Strand {
+  /** @internal Without a task, the coroutine has a context of its own. */
+  _context: Context | null = null;
+  readonly #coro: Iterator<Suspend, any, unknown>;
+  #thrown: { error: unknown } | null = null;
+
+  constructor(scope: Scope, coro: Iterator<Suspend, any, unknown>, resolve: Settle, reject: Settle) {
+    super(scope, resolve, reject);
+    this.#coro = coro;
+  }
+
+  protected override proceed(_future: Future<any> | null, cancellation: CancelledError | null): void {
+    this.step(cancellation);
   }
 
   /** @internal The async body that the coroutine waits for is over: go on at once, in this microtask. */
   _resume(): void {
-    this.#step(null);
+    this.step(null);
   }
 
-  /** @internal Throw `error` into the coroutine, in a turn of the loop. */
-  _throwSoon(error: unknown): void {
+  /** @internal Only tasks have a coroutine of their own. */
+  _isMain(): boolean {
+    return false;
+  }
+
+  /** Throw `error` into the coroutine, in a turn of the loop. */
+  #throwSoon(error: unknown): void {
     this.#thrown = { error };
     this.wait(null);
   }
 
-  #step(cancellation: CancelledError | null): void {
-    const coro = this.#coro as Iterator<Suspend, any, unknown>;
+  /** Run the coroutine up to its next suspension. */
+  step(cancellation: CancelledError | null): void {
+    const coro = this.#coro;
     const { loop, driver, owner } = current;
     const thrown = this.#thrown;
     this.#thrown = null;
@@ -391,15 +531,15 @@ export class Strand {
       current.loop = loop;
       current.driver = driver;
       current.owner = owner;
-      this.#end(false, error);
+      this.end(false, error);
       return;
     }
     current.loop = loop;
     current.driver = driver;
     current.owner = owner;
-    if (result.done) this.#end(true, result.value);
+    if (result.done) this.end(true, result.value);
     else if (result.value === SUSPEND) this.#suspend();
-    else if (result.value !== PARK) this._throwSoon(badYield(result.value, this._task));
+    else if (result.value !== PARK) this.#throwSoon(badYield(result.value, this._task));
   }
 
   #suspend(): void {
@@ -409,31 +549,8 @@ export class Strand {
       this.wait(future);
     } else {
       this._waiter = null;
-      this._throwSoon(problem);
+      this.#throwSoon(problem);
     }
-  }
-
-  #end(isResult: boolean, value: unknown): void {
-    const settle = (isResult ? this.#resolve : this.#reject) as Settle;
-    const chain = this.#chain as Chain;
-    const { scope } = this;
-    this.#coro = null;
-    this.#resolve = null;
-    this.#reject = null;
-    this.#chain = null;
-    this._context = null;
-    this.scope = null;
-    this._loop._needDrain();
-    if (scope !== null) {
-      if (scope.root.spare === null) scope.root.spare = this;
-      if (current.storage === null) current.drainScope = scope;
-    }
-    chain.settle(settle, value);
-  }
-
-  /** @internal */
-  _awaiter(): Future<any> | null {
-    return this._task;
   }
 }
 
@@ -458,86 +575,21 @@ export function whyNotAwaitable(
   return null;
 }
 
-/**
- * What `then` gives: light, since `await` throws it away; a promise as soon as something is chained to it.
- */
-class Chain implements PromiseLike<any> {
-  #promise: Promise<any> | null = null;
-  #settled: ((promise: { resolve: Settle; reject: Settle }) => void) | null = null;
-  #waiting: { resolve: Settle; reject: Settle } | null = null;
-
-  settle(callback: Settle, value: unknown): void {
-    let out: unknown;
-    try {
-      out = callback(value);
-    } catch (error) {
-      this.#settle(({ reject }) => reject(error), error);
-      return;
-    }
-    if (out !== undefined || this.#waiting !== null) this.#settle(({ resolve }) => resolve(out));
-  }
-
-  #settle(how: (promise: { resolve: Settle; reject: Settle }) => void, error?: unknown): void {
-    this.#settled = how;
-    if (this.#waiting !== null) how(this.#waiting);
-    // Nobody chained anything: a callback's error must not be lost.
-    else if (error !== undefined) void Promise.reject(error);
-  }
-
-  #native(): Promise<any> {
-    this.#promise ??= new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
-      this.#settled?.(this.#waiting);
-    });
-    return this.#promise;
-  }
-
-  // biome-ignore lint/suspicious/noThenProperty: it stands for a promise
-  then<R1 = any, R2 = never>(
-    onResult?: ((value: any) => R1 | PromiseLike<R1>) | null,
-    onError?: ((error: unknown) => R2 | PromiseLike<R2>) | null,
-  ): Promise<R1 | R2> {
-    return this.#native().then(onResult, onError);
-  }
-
-  catch<R = never>(onError?: ((error: unknown) => R | PromiseLike<R>) | null): Promise<any> {
-    return this.#native().catch(onError);
-  }
-
-  finally(onEnd?: (() => void) | null): Promise<any> {
-    return this.#native().finally(onEnd);
-  }
-}
-
-function takeStrand(loop: BaseEventLoop, scope: Scope | null): Strand {
-  const spare = scope === null ? null : scope.root.spare;
-  if (spare === null) return new Strand(loop);
-  (scope as Scope).root.spare = null;
-  return spare;
-}
-
 /** `await future` in async code: at once if it is done, else a strand of the running task. */
 export function awaitFuture(future: Future<any>, resolve: Settle, reject: Settle): PromiseLike<any> {
-  const scope = callerScope();
-  const loop = scope?.root.loop ?? future._loop;
-  const chain = takeChain(future, scope, resolve, reject);
-  if (chain !== null) return chain;
-  if (loop._notesAwaits) noteAwait(scope?.root.task ?? null);
-  const strand = takeStrand(loop, scope);
-  const open = strand.begin(scope, null, resolve, reject);
-  strand.wait(future);
-  return open;
-}
-
-/** What needs no strand: a future that is done, or one that cannot be waited for here. */
-function takeChain(future: Future<any>, scope: Scope | null, resolve: Settle, reject: Settle): Chain | null {
-  const problem = scope === null ? null : whyNotAwaitable(future, scope.root.loop, scope.root.task);
-  if (problem === null && !future.done()) return null;
-  const chain = new Chain();
-  if (problem !== null) chain.settle(reject, problem);
-  else if (future._state === RESULT) chain.settle(resolve, future._value);
-  else chain.settle(reject, future._takeError());
-  return chain;
+  const scope = callerScope() ?? new DetachedScope(future._loop);
+  const strand = new Strand(scope, resolve, reject);
+  const problem = whyNotAwaitable(future, scope.root.loop, scope.root.task);
+  if (problem !== null) {
+    strand.end(false, problem);
+  } else if (future.done()) {
+    if (future._state === RESULT) strand.end(true, future._value);
+    else strand.end(false, future._takeError());
+  } else {
+    if (future._loop._notesAwaits) noteAwait(scope.root.task);
+    strand.wait(future);
+  }
+  return strand;
 }
 
 /** `await coroutine` in async code: it is driven inline, as a strand of the running task. */
@@ -546,32 +598,26 @@ export function awaitCoroutine(
   resolve: Settle,
   reject: Settle,
 ): PromiseLike<any> {
-  const scope = callerScope();
-  const loop = scope?.root.loop ?? current.loop;
-  if (loop === null) {
-    const chain = new Chain();
-    chain.settle(reject, noLoop());
-    return chain;
-  }
-  const strand = takeStrand(loop, scope);
-  const chain = strand.begin(scope, coro, resolve, reject);
-  strand.start();
-  return chain;
+  const scope = callerScope() ?? detachedScope();
+  if (scope === null) return Promise.reject(noLoop()).then(resolve, reject);
+  const strand = new CoroutineStrand(scope, coro, resolve, reject);
+  strand.step(null);
+  return strand;
 }
 
 /** `await sleep(0)` in async code: a strand that only wants its next turn. */
 export function awaitTurn(resolve: Settle, reject: Settle): PromiseLike<any> {
-  const scope = callerScope();
-  const loop = scope?.root.loop ?? current.loop;
-  if (loop === null) {
-    const chain = new Chain();
-    chain.settle(reject, noLoop());
-    return chain;
-  }
-  const strand = takeStrand(loop, scope);
-  const chain = strand.begin(scope, null, resolve, reject);
+  const scope = callerScope() ?? detachedScope();
+  if (scope === null) return Promise.reject(noLoop()).then(resolve, reject);
+  const strand = new Strand(scope, resolve, reject);
   strand.wait(null);
-  return chain;
+  return strand;
+}
+
+// Code of a callback of the running loop, or clean-up that a task has left behind.
+function detachedScope(): Scope | null {
+  const loop = runningLoop();
+  return loop === null ? null : new DetachedScope(loop);
 }
 
 function noLoop(): RuntimeError {
@@ -592,10 +638,8 @@ function noLoop(): RuntimeError {
 export function enterScope(body: Function): CancelTarget {
   const { driver } = current;
   if (driver === null) throw noLoop();
-  if (!(driver instanceof Strand) && isGeneratorFunction(body)) return driver;
-  // A strand without a task (clean-up after its end, a callback) has scopes all the same.
-  const parent = scopeOf(driver) ?? new RootScope(null, driver._loop);
-  const scope = new Scope(parent);
+  if (!(driver instanceof CoroutineStrand) && isGeneratorFunction(body)) return driver;
+  const scope = new BodyScope(scopeOf(driver));
   (scope.root.scopes ??= new Set()).add(scope);
   setScope(driver, scope);
   return scope;
@@ -603,16 +647,15 @@ export function enterScope(body: Function): CancelTarget {
 
 /** Leave what `enterScope` gave; the driver is in the scope around it again. */
 export function leaveScope(target: CancelTarget): void {
-  if (!(target instanceof Scope)) return;
+  if (!(target instanceof BodyScope)) return;
   target.close();
   const { driver } = current;
   if (driver !== null) setScope(driver, target.parent);
 }
 
-function setScope(driver: Driver, scope: Scope | null): void {
-  if (driver instanceof Strand)
-    driver.scope = scope?.root.task === null && scope.parent === null ? null : scope;
-  else driver._rootScope().driverScope = scope as Scope;
+function setScope(driver: Driver, scope: Scope): void {
+  if (driver instanceof CoroutineStrand) driver.scope = scope;
+  else driver._rootScope().driverScope = scope;
 }
 
 const GeneratorFunction = Object.getPrototypeOf(function* () {}) as object;

@@ -281,9 +281,10 @@ export class TaskGroup {
 function strikeNext(target: CancelTarget): void {
   const outer = target instanceof Scope ? target.parent : target;
   if (outer === null || outer.cancelling() === 0) return;
-  if (!(outer instanceof Scope)) (outer as Task<any>)._requireCancel(undefined);
-  else if (outer.root === outer) outer.root.task?._requireCancel(undefined);
-  else outer.mustCancel = true;
+  const task = outer instanceof Scope ? outer.root.task : (outer as Task<any>);
+  if (task !== null) task._value = undefined;
+  if (outer instanceof Scope && outer.parent !== null) outer.undelivered = true;
+  else task?._requireCancel(undefined);
 }
 
 const runGroup = coroutine(function* taskGroup(group: TaskGroup, body: (tg: TaskGroup) => unknown): Gen<any> {

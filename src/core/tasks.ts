@@ -118,6 +118,11 @@ export class Task<T> extends Future<T> implements CancelTarget {
     return this;
   }
 
+  /** @internal Whether `coro` is the task's own coroutine, and its root scope the context of that. */
+  _isMain(coro: object): boolean {
+    return this._coro === coro;
+  }
+
   /** Its name. */
   getName(): string {
     return typeof this._name === 'number' ? `Task-${this._name}` : this._name;
@@ -157,7 +162,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
   }
 
   #cancelWaits(msg: unknown): void {
-    if (this._root !== null) this._root.cancelAll(msg);
+    if (this._root !== null) this._root.cancelInside(this._root, msg);
     else if (this._waiter === null || !this._waiter.cancel(msg)) this._requireCancel(msg);
   }
 
@@ -324,9 +329,9 @@ export class Task<T> extends Future<T> implements CancelTarget {
 
   /** @internal The async body that the coroutine waits for is over: go on at once, in this microtask. */
   _resume(): void {
-    (this._root as RootScope).parked = false;
+    (this._root as RootScope).isParked = false;
     if (this._state !== PENDING) return;
-    this.#stepInside(null);
+    this.#stepInside();
   }
 
   #startAfter(slot: Future<void>): void {
@@ -336,17 +341,23 @@ export class Task<T> extends Future<T> implements CancelTarget {
   }
 
   #startNow(): void {
-    this.#stepInside(null);
-    if (this._state !== PENDING) this._coro = null;
+    this.#stepInside();
+    if (this._state !== PENDING) {
+      this._coro = null;
+      return;
+    }
+    // Registered when it suspends: after the tasks that its first step has made.
+    const { _tasks: tasks } = this._loop;
+    tasks.delete(this);
+    tasks.add(this);
   }
 
   // A step within other code: what runs there goes on afterwards.
-  #stepInside(error: unknown): void {
+  #stepInside(): void {
     const { loop, driver, owner } = current;
     current.loop = this._loop;
     try {
-      if (error !== null) this.#throwStep(error);
-      else this._run();
+      this.#advance();
     } catch (leaving) {
       this._loop._leave(leaving);
     } finally {
@@ -354,6 +365,21 @@ export class Task<T> extends Future<T> implements CancelTarget {
       current.driver = driver;
       current.owner = owner;
     }
+  }
+
+  // No step begins here: a cancellation that waits for one goes on waiting.
+  #advance(): void {
+    current.driver = this;
+    current.owner = this;
+    let result: IteratorResult<Suspend, T>;
+    try {
+      result = (this._coro as Runnable<T>).next(RESUME);
+    } catch (error) {
+      this.#threw(error);
+      return;
+    }
+    if (result.done) this.#returned(result.value);
+    else this.#suspended(result.value);
   }
 
   #throwStep(error: unknown): void {
@@ -393,7 +419,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
         this._throwSoon(whyNotAwaitable(waiter, loop, this));
       }
     } else if (yielded === PARK) {
-      this._rootScope().parked = true;
+      this._rootScope().isParked = true;
     } else if (yielded === undefined) {
       loop._push(this);
     } else {
@@ -431,7 +457,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
 
   /** @internal */
   _rootScope(): RootScope {
-    this._root ??= new RootScope(this, this._loop);
+    this._root ??= new RootScope(this);
     return this._root;
   }
 

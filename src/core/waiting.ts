@@ -10,8 +10,14 @@ import {
   tracked,
 } from './coroutines.ts';
 import type { BaseEventLoop } from './base-events.ts';
-import { _getRunningLoop, getEventLoop, requireLoop, toSeconds } from './events.ts';
-import { AssertionError, CancelledError, isCancelledError, TimeoutError } from './exceptions.ts';
+import { _getRunningLoop, getEventLoop, Handle, requireLoop, toSeconds } from './events.ts';
+import {
+  AssertionError,
+  CancelledError,
+  InvalidStateError,
+  isCancelledError,
+  TimeoutError,
+} from './exceptions.ts';
 import { typeName } from './format-helpers.ts';
 import { Future, isfuture } from './futures.ts';
 import { logger } from './log.ts';
@@ -38,6 +44,11 @@ class TimerFuture extends Future<any> implements Timed {
   _sequence = 0;
   _place = -1;
   readonly #result: unknown;
+
+  static {
+    // It prints as what it stands for.
+    Object.defineProperty(this, 'name', { value: 'Future' });
+  }
 
   constructor(loop: BaseEventLoop, delay: number, result: unknown) {
     super(loop._own);
@@ -189,6 +200,11 @@ class GatheringFuture extends Future<any[]> {
   #finished = 0;
   #cancelRequested = false;
   readonly awaiter: Task<any> | null;
+
+  static {
+    // CPython's name, which its texts show.
+    Object.defineProperty(this, 'name', { value: '_GatheringFuture' });
+  }
 
   constructor(loop: BaseEventLoop, returnExceptions: boolean) {
     super(loop._own);
@@ -408,9 +424,10 @@ function* waitUntil(futures: Set<Future<any>>, timeout: Delay | null, returnWhen
   let left = futures.size;
   const onDone = (future: Future<any>): void => {
     left--;
-    const isFailure = future._state === ERROR;
-    if (isFailure && returnWhen === FIRST_EXCEPTION) future._markRetrieved();
-    if (left > 0 && returnWhen !== FIRST_COMPLETED && !(isFailure && returnWhen === FIRST_EXCEPTION)) return;
+    // CPython looks at the error only if it must, and looking is retrieving.
+    const endsByError = left > 0 && returnWhen === FIRST_EXCEPTION && future._state === ERROR;
+    if (endsByError) future._markRetrieved();
+    if (left > 0 && returnWhen !== FIRST_COMPLETED && !endsByError) return;
     timer?.cancel();
     release();
   };
@@ -489,7 +506,7 @@ function* cancelAtOnce(future: Future<any>): Gen<any> {
 /** What `await aw` is in Python, for anything that can be awaited. */
 export function inline<T>(aw: AwaitableLike<T>): Iterable<Suspend, T, unknown> {
   if (typeof aw === 'function') {
-    return isGeneratorFunction(aw) ? (aw() as Gen<T>) : new FunctionCoroutine<T>(aw, undefined, []);
+    return isGeneratorFunction(aw) ? (aw() as Gen<T>) : new FunctionCoroutine<T>(aw, null);
   }
   if (aw instanceof BaseCoroutine || aw instanceof Future) return aw;
   if (iscoroutine(aw)) return { [Symbol.iterator]: () => claim(aw as Coroutine<T>) };
@@ -513,16 +530,7 @@ export function shield<T>(aw: AwaitableLike<T>): Future<T> {
   const inner = ensureFuture(aw);
   if (inner.done()) return inner;
   const outer = inner._loop.createFuture<T>();
-  const follow = new WaitWaiter(
-    inner,
-    () => {
-      if (outer.done()) return;
-      if (inner.cancelled()) outer.cancel();
-      else if (inner._state === ERROR) outer._fail(inner._takeError());
-      else outer._finish(RESULT, inner._value);
-    },
-    runningTask(),
-  );
+  const follow = new Follower(inner, outer, runningTask());
   inner._addWaiter(follow);
   outer.addDoneCallback(() => {
     if (inner.done()) return;
@@ -532,6 +540,32 @@ export function shield<T>(aw: AwaitableLike<T>): Future<T> {
     inner.addDoneCallback(logShielded);
   });
   return outer;
+}
+
+/** Hands the outcome of a shielded future on. */
+class Follower extends Handle {
+  readonly #waiting: Task<any> | null;
+
+  constructor(inner: Future<any>, outer: Future<any>, waiting: Task<any> | null) {
+    super(follow, [inner, outer], inner._loop);
+    this.#waiting = waiting;
+  }
+
+  override _awaiter(): Task<any> | null {
+    return this.#waiting;
+  }
+}
+
+function follow(inner: Future<any>, outer: Future<any>): void {
+  if (outer.cancelled()) return;
+  if (inner.cancelled()) {
+    outer.cancel();
+    return;
+  }
+  inner._markRetrieved();
+  if (outer.done()) throw new InvalidStateError('invalid state');
+  if (inner._state === ERROR) outer._fail(inner._value);
+  else outer._finish(RESULT, inner._value);
 }
 
 function logShielded(future: Future<any>): void {
