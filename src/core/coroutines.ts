@@ -2,6 +2,7 @@
 import { CancelledError, RuntimeError } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { Future, isfuture } from './futures.ts';
+import type { Surroundings } from './host.ts';
 import { requireLoop } from './events.ts';
 import { current, type Driver, ERROR, PARKED, PENDING, RESULT, storedScope } from './running.ts';
 import { awaitCoroutine, isGeneratorFunction, type Scope, scopeOf, throwInto } from './strands.ts';
@@ -159,8 +160,8 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
   #state: number = UNSTARTED;
   /** The outcome; before that what the function gave, if it is driven like this coroutine: a generator, a future. */
   #value: unknown = null;
-  /** @internal Runs a function in the surroundings of the code that made the task. */
-  _surroundings: (<R>(fn: () => R) => R) | null = null;
+  /** @internal Those of the code that made the task. */
+  _surroundings: Surroundings | null = null;
 
   constructor(fn: Function, call: (() => unknown) | null, scope: Scope | null = null) {
     super();
@@ -174,7 +175,7 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
   }
 
   next(sent?: unknown): IteratorResult<Suspend, T> {
-    if (this.#state === UNSTARTED) return this.#start();
+    if (this.#state === UNSTARTED) return this.start();
     if (this.#state === RESULT) return { done: true, value: this.#value as T };
     if (this.#state === ERROR) throw this.#value;
     if (this.#value !== null) return (this.#value as Runnable<T>).next(sent);
@@ -207,7 +208,7 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
     return this.#state === PENDING ? 'coroutine is being awaited already' : super._spentMessage();
   }
 
-  #start(): IteratorResult<Suspend, T> {
+  private start(): IteratorResult<Suspend, T> {
     const { driver } = current;
     if (driver === null) throw new RuntimeError('no running event loop');
     this.#state = PENDING;
@@ -217,9 +218,9 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
     const around = this._surroundings;
     let result: unknown;
     if (around === null) result = runInScope(scope, FunctionCoroutine.#begin);
-    else result = around(() => runInScope(scope, FunctionCoroutine.#begin));
+    else result = around.run(runInScope, scope, FunctionCoroutine.#begin);
     if (result instanceof Promise) return PARKED;
-    return this.#adopt(result);
+    return this.adopt(result);
   }
 
   // Within the scope's context. A function without a closure: it is called for every async task.
@@ -233,12 +234,12 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
     // Both callbacks in the same turn as the call, so that an error is never an unhandled rejection. The main
     // function of a task is known by the context in which they run, and needs none of its own.
     if (current.storage !== null && driver._isMain(coro)) result.then(mainReturned, mainThrew);
-    else coro.#follow(result);
+    else coro.follow(result);
     return result;
   }
 
   /** What is no promise: one of our awaitables, which is driven in place of this, or another thenable, or a value. */
-  #adopt(result: unknown): IteratorResult<Suspend, T> {
+  private adopt(result: unknown): IteratorResult<Suspend, T> {
     if (isOurs(result)) {
       const runnable =
         isGenerator(result) || result instanceof BaseCoroutine ? claim(result) : result[Symbol.iterator]();
@@ -247,7 +248,7 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
     }
     if (typeof (result as PromiseLike<T> | null | undefined)?.then === 'function') {
       (this.#driver as Driver)._loop._needDrain();
-      this.#follow(Promise.resolve(result as PromiseLike<T>));
+      this.follow(Promise.resolve(result as PromiseLike<T>));
       return PARKED;
     }
     if (this.#scope !== null) return { done: true, value: result as T };
@@ -256,7 +257,7 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
     );
   }
 
-  #follow(promise: Promise<any>): void {
+  private follow(promise: Promise<any>): void {
     promise.then(
       (value) => this._settle(RESULT, value),
       (error) => this._settle(ERROR, error),

@@ -56,7 +56,7 @@ export class Handle {
   /** Keep it from running. Drops the callback and its arguments; again does nothing. */
   cancel(): void {
     if (this._cancelled) return;
-    if (this._debug !== null) this._debug.text = this.#describe(' cancelled');
+    if (this._debug !== null) this._debug.text = this.describe(' cancelled');
     this._cancelled = true;
     this._callback = null;
     this._args = [];
@@ -83,20 +83,20 @@ export class Handle {
       const args = this._args;
       const result = args.length === 1 ? callback(args[0]) : callback(...args);
       // An async callback goes on in microtasks, which have the loop to themselves like any other step.
-      if (result !== undefined && result !== null && typeof result === 'object') this.#watch(result);
+      if (result !== undefined && result !== null && typeof result === 'object') this.watch(result);
     } catch (error) {
       if (isBaseError(error)) throw error;
-      this.#report(error);
+      this.report(error);
     }
   }
 
-  #watch(result: object): void {
+  private watch(result: object): void {
     if (typeof (result as PromiseLike<unknown>).then !== 'function' || !(result instanceof Promise)) return;
     this._loop._needDrain();
-    result.then(undefined, (error: unknown) => this.#report(error));
+    result.then(undefined, (error: unknown) => this.report(error));
   }
 
-  #report(error: unknown): void {
+  private report(error: unknown): void {
     const callback = formatCallback(this._callback, this._args, this._loop.getDebug());
     const context: ExceptionContext = {
       message: `Exception in callback ${callback}`,
@@ -117,7 +117,7 @@ export class Handle {
     return '';
   }
 
-  #describe(state: string): string {
+  private describe(state: string): string {
     const callback =
       this._callback === null ? '' : ` ${formatCallback(this._callback, this._args, this._debug !== null)}`;
     const place = formatPlace(this._debug?.created);
@@ -125,7 +125,7 @@ export class Handle {
   }
 
   toString(): string {
-    return this._debug?.text ?? this.#describe(this._cancelled ? ' cancelled' : '');
+    return this._debug?.text ?? this.describe(this._cancelled ? ' cancelled' : '');
   }
 }
 

@@ -6,8 +6,14 @@ export interface ContextStorage {
   run<R>(store: unknown, fn: () => R): R;
   /** The value of the code that runs now, or `undefined`. */
   getStore(): unknown;
-  /** A function that runs its argument in the surroundings of this call: with every storage's value of now. */
-  snapshot(): <R>(fn: () => R) => R;
+  /** The surroundings of this call: every storage's value of now. */
+  snapshot(): Surroundings;
+}
+
+/** The values that the storages of a host had somewhere. */
+export interface Surroundings {
+  /** Call `fn(...args)` with these values, and all that it starts. */
+  run<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): R;
 }
 
 /** The side of a loop that its host calls. */

@@ -7,7 +7,7 @@ import { logger } from './log.ts';
 import type { StackFrame } from './types.ts';
 
 const awaiting = new WeakMap<object, StackFrame>();
-const requests = new WeakMap<object, Error | null>();
+const requests = new WeakMap<object, Error>();
 const warned = new Set<string>();
 
 /** Whether requests are noted: not in production, where the host says so. */
@@ -32,8 +32,11 @@ export function awaitPlace(task: object): StackFrame | null {
 
 /** `target` (a task, a timeout) is asked to cancel. Returns whether that is noted. */
 export function noteRequest(target: object): boolean {
-  if (!notes.requests) return false;
-  if (!requests.has(target)) requests.set(target, places++ < MAX_PLACES ? new Error('requested here') : null);
+  if (!notes.requests || places >= MAX_PLACES) return false;
+  if (!requests.has(target)) {
+    places++;
+    requests.set(target, new Error('requested here'));
+  }
   return true;
 }
 
@@ -50,7 +53,7 @@ export function warnSwallowed(target: object, what: string): void {
   const request = requests.get(target);
   if (request === undefined) return;
   requests.delete(target);
-  const place = formatPlace(parseStack(request?.stack).filter((frame) => !isOwn(frame)));
+  const place = formatPlace(parseStack(request.stack).filter((frame) => !isOwn(frame)));
   const key = place ?? what;
   if (warned.has(key)) return;
   warned.add(key);

@@ -6,6 +6,7 @@ import { coroutineName, FunctionCoroutine, type Runnable, toCoroutine } from './
 import { type AbstractEventLoop, getEventLoop, getRunningLoop, requireLoop } from './events.ts';
 import { CancelledError, isBaseError, isCancelledError, RuntimeError } from './exceptions.ts';
 import { formatStack, parseStack, repr } from './format-helpers.ts';
+import type { Surroundings } from './host.ts';
 import { Future, isfuture, lateMessages, MUST_CANCEL, QUIET } from './futures.ts';
 import {
   CANCELLED,
@@ -107,10 +108,10 @@ export class Task<T> extends Future<T> implements CancelTarget {
     }
     const loop = this._loop;
     loop._tasks.add(this);
-    if (options?._slot !== undefined) this.#startAfter(options._slot);
-    else if (options?.eagerStart && loop.isRunning()) this.#startNow();
+    if (options?._slot !== undefined) this.startAfter(options._slot);
+    else if (options?.eagerStart && loop.isRunning()) this.startNow();
     else loop._push(this);
-    if (options?.signal !== undefined) this.#follow(options.signal);
+    if (options?.signal !== undefined) this.follow(options.signal);
   }
 
   /** @internal */
@@ -156,12 +157,12 @@ export class Task<T> extends Future<T> implements CancelTarget {
     if (this._state !== PENDING) return false;
     this._cancelRequests++;
     if (noteRequest(this)) this._flags |= REQUEST_NOTED;
-    if (this._flags & HAS_SIGNAL) this.#abortSignals(msg);
-    this.#cancelWaits(msg);
+    if (this._flags & HAS_SIGNAL) this.abortSignals(msg);
+    this.cancelWaits(msg);
     return true;
   }
 
-  #cancelWaits(msg: unknown): void {
+  private cancelWaits(msg: unknown): void {
     if (this._root !== null) this._root.cancelInside(this._root, msg);
     else if (this._waiter === null || !this._waiter.cancel(msg)) this._requireCancel(msg);
   }
@@ -171,14 +172,14 @@ export class Task<T> extends Future<T> implements CancelTarget {
     this._markRetrieved();
     if (this._state !== PENDING) return;
     this._cancelRequests++;
-    this.#cancelWaits(undefined);
+    this.cancelWaits(undefined);
   }
 
   /** How many cancellation requests were not taken back, those of the timeouts and groups inside included. */
   cancelling(): number {
     const root = this._root;
     if (root === null) return this._cancelRequests;
-    const scope = this.#ownScope(root);
+    const scope = this.ownScope(root);
     return scope === null ? this._cancelRequests + root.requestsInside() : scope.cancelling();
   }
 
@@ -186,21 +187,21 @@ export class Task<T> extends Future<T> implements CancelTarget {
   uncancel(): number {
     const root = this._root;
     if (root !== null) {
-      const scope = this.#ownScope(root);
+      const scope = this.ownScope(root);
       root.takeBackOutermost(scope);
       if (this.cancelling() === 0) root.dropUndelivered(scope ?? root);
     } else if (this._cancelRequests > 0 && --this._cancelRequests === 0) {
       this._dropUndelivered();
     }
     if (this._cancelRequests === 0) {
-      if (this._flags & HAS_SIGNAL) this.#renewSignal();
+      if (this._flags & HAS_SIGNAL) this.renewSignal();
       if (this._flags & REQUEST_NOTED) forgetRequest(this);
     }
     return this.cancelling();
   }
 
   // The scope that the calling code is in, if it is this task's code.
-  #ownScope(root: RootScope): Scope | null {
+  private ownScope(root: RootScope): Scope | null {
     const scope = callerScope();
     return scope !== null && scope.root === root ? scope : null;
   }
@@ -232,17 +233,17 @@ export class Task<T> extends Future<T> implements CancelTarget {
     this._flags |= HAS_SIGNAL;
   }
 
-  #abortSignals(msg: unknown): void {
+  private abortSignals(msg: unknown): void {
     const reason = msg === undefined || msg === null ? new CancelledError() : new CancelledError(msg);
     controllers.get(this)?.abort(reason);
     abortSignals(this, reason);
   }
 
-  #renewSignal(): void {
+  private renewSignal(): void {
     if (controllers.get(this)?.signal.aborted) controllers.delete(this);
   }
 
-  #follow(signal: AbortSignal): void {
+  private follow(signal: AbortSignal): void {
     if (this._state !== PENDING) return;
     const abort = (): void => {
       this.cancel(signal.reason);
@@ -299,16 +300,16 @@ export class Task<T> extends Future<T> implements CancelTarget {
     let result: IteratorResult<Suspend, T>;
     try {
       const coro = this._coro as Runnable<T>;
-      result = this._flags & (MUST_CANCEL | HAS_SLOT) ? this.#stepWithFlags(coro, waiter) : coro.next(RESUME);
+      result = this._flags & (MUST_CANCEL | HAS_SLOT) ? this.stepWithFlags(coro, waiter) : coro.next(RESUME);
     } catch (error) {
-      this.#threw(error);
+      this.threw(error);
       return;
     }
-    if (result.done) this.#returned(result.value);
-    else this.#suspended(result.value);
+    if (result.done) this.returned(result.value);
+    else this.suspended(result.value);
   }
 
-  #stepWithFlags(coro: Runnable<T>, waiter: Future<any> | null): IteratorResult<Suspend, T> {
+  private stepWithFlags(coro: Runnable<T>, waiter: Future<any> | null): IteratorResult<Suspend, T> {
     const hadSlot = (this._flags & HAS_SLOT) !== 0;
     this._flags &= ~HAS_SLOT;
     // Cancelled in line: the coroutine does not run a line.
@@ -316,10 +317,10 @@ export class Task<T> extends Future<T> implements CancelTarget {
       this._flags &= ~MUST_CANCEL;
       return throwInto(coro, waiter._makeCancelledError());
     }
-    return this._flags & MUST_CANCEL ? this.#throwCancellation(coro, waiter) : coro.next(RESUME);
+    return this._flags & MUST_CANCEL ? this.throwCancellation(coro, waiter) : coro.next(RESUME);
   }
 
-  #throwCancellation(coro: Runnable<T>, waiter: Future<any> | null): IteratorResult<Suspend, T> {
+  private throwCancellation(coro: Runnable<T>, waiter: Future<any> | null): IteratorResult<Suspend, T> {
     this._flags &= ~MUST_CANCEL;
     // A CancelledError that is on its way is not replaced: the future throws it.
     if (waiter?._endedCancelled()) return coro.next(RESUME);
@@ -331,17 +332,17 @@ export class Task<T> extends Future<T> implements CancelTarget {
   _resume(): void {
     (this._root as RootScope).isParked = false;
     if (this._state !== PENDING) return;
-    this.#stepInside();
+    this.stepInside();
   }
 
-  #startAfter(slot: Future<void>): void {
+  private startAfter(slot: Future<void>): void {
     this._flags |= HAS_SLOT;
     this._waiter = slot;
     slot._addWaiter(this);
   }
 
-  #startNow(): void {
-    this.#stepInside();
+  private startNow(): void {
+    this.stepInside();
     if (this._state !== PENDING) {
       this._coro = null;
       return;
@@ -353,11 +354,11 @@ export class Task<T> extends Future<T> implements CancelTarget {
   }
 
   // A step within other code: what runs there goes on afterwards.
-  #stepInside(): void {
+  private stepInside(): void {
     const { loop, driver, owner } = current;
     current.loop = this._loop;
     try {
-      this.#advance();
+      this.advance();
     } catch (leaving) {
       this._loop._leave(leaving);
     } finally {
@@ -368,21 +369,21 @@ export class Task<T> extends Future<T> implements CancelTarget {
   }
 
   // No step begins here: a cancellation that waits for one goes on waiting.
-  #advance(): void {
+  private advance(): void {
     current.driver = this;
     current.owner = this;
     let result: IteratorResult<Suspend, T>;
     try {
       result = (this._coro as Runnable<T>).next(RESUME);
     } catch (error) {
-      this.#threw(error);
+      this.threw(error);
       return;
     }
-    if (result.done) this.#returned(result.value);
-    else this.#suspended(result.value);
+    if (result.done) this.returned(result.value);
+    else this.suspended(result.value);
   }
 
-  #throwStep(error: unknown): void {
+  private throwStep(error: unknown): void {
     current.driver = this;
     current.owner = this;
     const coro = this._coro as Runnable<T>;
@@ -390,22 +391,22 @@ export class Task<T> extends Future<T> implements CancelTarget {
     try {
       result =
         this._flags & MUST_CANCEL && !isCancelledError(error)
-          ? this.#throwCancellation(coro, null)
+          ? this.throwCancellation(coro, null)
           : throwInto(coro, error);
     } catch (thrown) {
-      this.#threw(thrown);
+      this.threw(thrown);
       return;
     }
-    if (result.done) this.#returned(result.value);
-    else this.#suspended(result.value);
+    if (result.done) this.returned(result.value);
+    else this.suspended(result.value);
   }
 
   /** @internal Throw `error` into the coroutine, in a turn of the loop. */
   _throwSoon(error: unknown): void {
-    this._loop._push({ _run: () => this.#throwStep(error) });
+    this._loop._push({ _run: () => this.throwStep(error) });
   }
 
-  #suspended(yielded: Suspend): void {
+  private suspended(yielded: Suspend): void {
     const loop = this._loop;
     if (yielded === SUSPEND) {
       const waiter = this._waiter;
@@ -427,7 +428,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
     }
   }
 
-  #returned(value: T): void {
+  private returned(value: T): void {
     if (this._flags & MUST_CANCEL) {
       // Cancelled right before the coroutine stopped.
       this._flags &= ~MUST_CANCEL;
@@ -437,20 +438,20 @@ export class Task<T> extends Future<T> implements CancelTarget {
         warnSwallowed(this, `Task ${repr(this.getName())}`);
       this._finish(RESULT, value);
     }
-    this.#leave();
+    this.leave();
   }
 
-  #threw(error: unknown): void {
+  private threw(error: unknown): void {
     if (isCancelledError(error)) this._endCancelled(error);
     else {
       if (this._value !== undefined) lateMessages.set(this, this._value);
       this._fail(error);
     }
-    this.#leave();
+    this.leave();
     if (isBaseError(error)) throw error;
   }
 
-  #leave(): void {
+  private leave(): void {
     this._loop._tasks.delete(this);
     if (this._root !== null) this._root.close();
   }
@@ -520,13 +521,13 @@ export class Task<T> extends Future<T> implements CancelTarget {
     const details = super._details();
     if (this._state === PENDING && this.cancelling() > 0) details[0] = 'cancelling';
     const more = [`name=${repr(this.getName())}`];
-    if (this._coro !== null) more.push(`coro=<${coroutineName(this._coro)}()${this.#place()}>`);
+    if (this._coro !== null) more.push(`coro=<${coroutineName(this._coro)}()${this.place()}>`);
     if (this._waiter !== null) more.push(`wait_for=${this._waiter}`);
     details.splice(1, 0, ...more);
     return details;
   }
 
-  #place(): string {
+  private place(): string {
     const frame = this._state === PENDING ? awaitPlace(this) : null;
     return frame === null ? '' : ` running at ${frame.file}:${frame.line}`;
   }
@@ -535,7 +536,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
 /** A task whose steps run in the surroundings of the code that made it (`asyncContext: true`). */
 export class SurroundedTask<T> extends Task<T> {
   // Undefined during an eager start, which is in these surroundings anyway.
-  #around: (<R>(fn: () => R) => R) | undefined;
+  #around: Surroundings | undefined;
 
   constructor(coro: CoroutineLike<T>, options?: TaskOptions & { loop?: AbstractEventLoop | null }) {
     super(coro, options);
@@ -549,7 +550,7 @@ export class SurroundedTask<T> extends Task<T> {
 
   /** @internal */
   override _run(): void {
-    if (#around in this && this.#around !== undefined) this.#around(() => super._run());
+    if (#around in this && this.#around !== undefined) this.#around.run(() => super._run());
     else super._run();
   }
 }
@@ -706,7 +707,7 @@ export class TaskList implements Iterable<Task<any>> {
   size = 0;
 
   add(task: Task<any>): void {
-    if (this.#holds(task)) return;
+    if (this.holds(task)) return;
     task._previous = this.#last;
     if (this.#last === null) this.#first = task;
     else this.#last._next = task;
@@ -715,7 +716,7 @@ export class TaskList implements Iterable<Task<any>> {
   }
 
   delete(task: Task<any>): void {
-    if (!this.#holds(task)) return;
+    if (!this.holds(task)) return;
     const { _previous: previous, _next: next } = task;
     if (previous === null) this.#first = next;
     else previous._next = next;
@@ -726,7 +727,7 @@ export class TaskList implements Iterable<Task<any>> {
     this.size--;
   }
 
-  #holds(task: Task<any>): boolean {
+  private holds(task: Task<any>): boolean {
     return task._previous !== null || this.#first === task;
   }
 

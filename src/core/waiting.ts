@@ -105,6 +105,13 @@ class Sleep<T> extends BaseCoroutine<T> {
     this.#timer?.cancel();
   }
 
+  // `yield*` waits for the timer itself, and this object is garbage.
+  override [Symbol.iterator](): Runnable<T> {
+    this._claim();
+    if (this.#delay <= 0) return this as unknown as Runnable<T>;
+    return new TimerFuture(requireLoop(), this.#delay, this.#result) as unknown as Runnable<T>;
+  }
+
   // The timer itself is what async code waits for: nothing has to be driven.
   // biome-ignore lint/suspicious/noThenProperty: coroutines are awaitable
   override then<R1 = T, R2 = never>(
@@ -242,10 +249,10 @@ class GatheringFuture extends Future<any[]> {
         return;
       }
     }
-    if (this.#finished === this.#count) this.#conclude();
+    if (this.#finished === this.#count) this.conclude();
   }
 
-  #conclude(): void {
+  private conclude(): void {
     const results = this.#children.map(outcome);
     if (!this.#cancelRequested) this._finish(RESULT, results);
     // The error is made from the last argument, whoever ended last, as in CPython.
@@ -254,10 +261,7 @@ class GatheringFuture extends Future<any[]> {
 
   // Like a task's: the outer ends when its children have.
   override cancel(msg?: unknown): boolean {
-    if (this._state !== PENDING) {
-      this._markRetrieved();
-      return false;
-    }
+    if (this._state !== PENDING) return false;
     let taken = false;
     for (const child of this.#children) if (child.cancel(msg)) taken = true;
     if (taken) this.#cancelRequested = true;
@@ -604,10 +608,10 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Don
     this.#loop = getEventLoop() as BaseEventLoop;
     this.#todo = new Set([...new Set(aws)].map((aw) => ensureFuture(aw, { loop: this.#loop })));
     const timer =
-      timeout !== null && this.#todo.size > 0 ? this.#loop.callLater(timeout, () => this.#onTimeout()) : null;
+      timeout !== null && this.#todo.size > 0 ? this.#loop.callLater(timeout, () => this.onTimeout()) : null;
     const onDone = (future: Future<any>): void => {
       if (!this.#todo.delete(future)) return;
-      this.#put(future);
+      this.put(future);
       if (this.#todo.size === 0) timer?.cancel();
     };
     const task = runningTask();
@@ -616,20 +620,20 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Don
     this.#left = this.#todo.size;
   }
 
-  #onTimeout(): void {
+  private onTimeout(): void {
     for (const waiter of this.#waiters) waiter.future._removeWaiters((other) => other === waiter);
     const late = this.#todo.size;
     this.#todo.clear();
-    for (let i = 0; i < late; i++) this.#put(null);
+    for (let i = 0; i < late; i++) this.put(null);
   }
 
-  #put(future: Future<T> | null): void {
+  private put(future: Future<T> | null): void {
     this.#done.push(future);
-    this.#wakeNext();
+    this.wakeNext();
   }
 
   // A woken getter owns nothing: who comes first takes what is there.
-  #wakeNext(): void {
+  private wakeNext(): void {
     for (;;) {
       const getter = this.#getters.shift();
       if (getter === undefined) return;
@@ -649,7 +653,7 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Don
         getter.cancel();
         const place = this.#getters.indexOf(getter);
         if (place >= 0) this.#getters.splice(place, 1);
-        if (this.#done.length > 0 && !getter.cancelled()) this.#wakeNext();
+        if (this.#done.length > 0 && !getter.cancelled()) this.wakeNext();
         throw error;
       }
     }

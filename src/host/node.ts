@@ -1,10 +1,10 @@
 /** The host on Node: its timers, its microtasks, its storages, its signals. Counterpart: `asyncio/unix_events.py`. */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import process from 'node:process';
 import { BaseEventLoop } from '../core/base-events.ts';
 import { setPlatformLoop } from '../core/events.ts';
-import { isCancelledError, KeyboardInterrupt } from '../core/exceptions.ts';
-import type { ContextStorage, Host, HostedLoop } from '../core/host.ts';
+import { isCancelledError } from '../core/exceptions.ts';
+import type { ContextStorage, Host, HostedLoop, Surroundings } from '../core/host.ts';
 import { logger } from '../core/log.ts';
 import { notes } from '../core/task-notes.ts';
 import { unawaited } from '../core/unawaited.ts';
@@ -29,8 +29,17 @@ class NodeStorage implements ContextStorage {
     return this.#storage.getStore();
   }
 
-  snapshot(): <R>(fn: () => R) => R {
-    return AsyncLocalStorage.snapshot();
+  snapshot(): Surroundings {
+    return new NodeSurroundings();
+  }
+}
+
+/** A resource costs a hundredth of `AsyncLocalStorage.snapshot()`, which makes one and binds a function to it. */
+class NodeSurroundings implements Surroundings {
+  readonly #resource = new AsyncResource('asyncio-ts', { requireManualDestroy: true });
+
+  run<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): R {
+    return this.#resource.runInAsyncScope(fn as (...args: unknown[]) => R, undefined, ...args);
   }
 }
 
@@ -41,13 +50,13 @@ export class NodeHost implements Host {
   readonly clockResolution = 1e-6;
   readonly storage: ContextStorage = storage;
   #loop: HostedLoop | null = null;
-  /** Runs a function in the surroundings of the code that started the run, with no task of ours. */
-  #around: <R>(fn: () => R) => R = (fn) => fn();
+  /** Those of the code that started the run, with no task of ours. */
+  #around: Surroundings | null = null;
   #timer: NodeJS.Timeout | null = null;
   #timerWhen = Number.POSITIVE_INFINITY;
   #next: () => void = () => {};
   readonly #turn = (): void => this.#loop?.turn();
-  readonly #turnAround = (): void => this.#around(this.#turn);
+  readonly #turnAround = (): void => this.#around?.run(this.#turn);
   readonly #onTimer = (): void => {
     this.#timer = null;
     this.#turnAround();
@@ -212,5 +221,3 @@ setPlatformLoop(() => new EventLoop());
 const isProduction = process.env['NODE_ENV'] === 'production';
 unawaited.enabled = !isProduction;
 notes.requests = !isProduction;
-
-void KeyboardInterrupt;

@@ -1,0 +1,237 @@
+"""The workloads in CPython's asyncio, and the child process that measures them (see ../child.ts).
+
+Arguments: workload, n, operations per n, milliseconds to fill; with --uvloop on uvloop's loop.
+"""
+
+import asyncio
+import gc
+import json
+import math
+import sys
+import time
+import tracemalloc
+
+MANY = 1000
+MIN_REPETITIONS = 3
+
+
+class Stopwatch:
+    """Wall and CPU time in milliseconds between start and stop."""
+
+    def start(self):
+        self.cpu_ms = time.process_time()
+        self.wall_ms = time.perf_counter()
+
+    def stop(self):
+        self.wall_ms = (time.perf_counter() - self.wall_ms) * 1000
+        self.cpu_ms = (time.process_time() - self.cpu_ms) * 1000
+
+
+class Scales:
+    """Memory that Python allocated between start and stop and did not free."""
+
+    def start(self):
+        gc.collect()
+        tracemalloc.start()
+        self.before = tracemalloc.get_traced_memory()[0]
+
+    def stop(self):
+        gc.collect()
+        self.bytes = tracemalloc.get_traced_memory()[0] - self.before
+        tracemalloc.stop()
+
+
+def check(actual, expected):
+    if actual != expected:
+        raise AssertionError(f"expected {expected}, got {actual}")
+
+
+def deadlines(n):
+    """The same list as in clock.ts."""
+    state = 12345
+    delays = []
+    for _ in range(n):
+        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+        delays.append(0.001 + state / 0x7FFFFFFF * (n / 200_000))
+    return delays
+
+
+async def yields(times):
+    for _ in range(times):
+        await asyncio.sleep(0)
+    return times
+
+
+async def nested(levels):
+    if levels > 1:
+        return await nested(levels - 1) + 1
+    await asyncio.sleep(0)
+    return 1
+
+
+async def nothing():
+    return 1
+
+
+async def parked(gate):
+    return await gate
+
+
+async def sleeper(seconds):
+    await asyncio.sleep(seconds)
+    return 1
+
+
+async def cancel_all(tasks):
+    cancelled = 0
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        try:
+            await task
+        except asyncio.CancelledError:
+            cancelled += 1
+    return cancelled
+
+
+async def yield0(n, clock):
+    clock.start()
+    check(await yields(n), n)
+    clock.stop()
+
+
+async def yield_many(n, clock):
+    clock.start()
+    tasks = [asyncio.create_task(yields(n // MANY)) for _ in range(MANY)]
+    total = 0
+    for task in tasks:
+        total += await task
+    clock.stop()
+    check(total, n)
+
+
+async def deep10(n, clock):
+    total = 0
+    clock.start()
+    for _ in range(n):
+        total += await nested(10)
+    clock.stop()
+    check(total, 10 * n)
+
+
+async def spawn_join(n, clock):
+    total = 0
+    clock.start()
+    tasks = [asyncio.create_task(nothing()) for _ in range(n)]
+    for task in tasks:
+        total += await task
+    clock.stop()
+    check(total, n)
+
+
+async def spawn_yield_seq(n, clock):
+    total = 0
+    clock.start()
+    for _ in range(n):
+        total += await asyncio.create_task(yields(1))
+    clock.stop()
+    check(total, n)
+
+
+async def gather10k(n, clock):
+    clock.start()
+    results = await asyncio.gather(*[yields(10) for _ in range(n)])
+    clock.stop()
+    check(sum(results), 10 * n)
+
+
+async def timers(n, clock):
+    delays = deadlines(n)
+    total = 0
+    clock.start()
+    tasks = [asyncio.create_task(sleeper(delays[i])) for i in range(n)]
+    for task in tasks:
+        total += await task
+    clock.stop()
+    check(total, n)
+
+
+async def cancel(n, clock):
+    loop = asyncio.get_running_loop()
+    tasks = [asyncio.create_task(parked(loop.create_future())) for _ in range(n)]
+    await yields(2)
+    clock.start()
+    cancelled = await cancel_all(tasks)
+    clock.stop()
+    check(cancelled, n)
+
+
+async def cancel_sleep(n, clock):
+    tasks = [asyncio.create_task(sleeper(3600)) for _ in range(n)]
+    await yields(2)
+    clock.start()
+    cancelled = await cancel_all(tasks)
+    clock.stop()
+    check(cancelled, n)
+
+
+async def memory(n, clock):
+    loop = asyncio.get_running_loop()
+    gates = [None] * n
+    clock.start()
+    for i in range(n):
+        gates[i] = loop.create_future()
+        asyncio.create_task(parked(gates[i]))
+    await yields(2)
+    clock.stop()
+    for gate in gates:
+        gate.set_result(None)
+    await yields(3)
+
+
+WORKLOADS = {
+    f.__name__: f
+    for f in (
+        yield0,
+        yield_many,
+        deep10,
+        spawn_join,
+        spawn_yield_seq,
+        gather10k,
+        timers,
+        cancel,
+        cancel_sleep,
+        memory,
+    )
+}
+
+
+def run(workload, n, clock):
+    asyncio.run(workload(n, clock))
+    return clock
+
+
+def main(name, n, ops_per_n, fill_ms):
+    workload = WORKLOADS[name]
+    if name == "memory":
+        run(workload, math.ceil(n / 10), Scales())
+        return {"bytes": [run(workload, n, Scales()).bytes / n]}
+    run(workload, math.ceil(n / 5), Stopwatch())
+    wall, cpu, ms = [], [], 0.0
+    begin = time.perf_counter()
+    while ms < fill_ms or (len(wall) < MIN_REPETITIONS and ms < 3 * fill_ms):
+        watch = run(workload, n, Stopwatch())
+        wall.append(watch.wall_ms * 1e6 / (n * ops_per_n))
+        cpu.append(watch.cpu_ms * 1e6 / (n * ops_per_n))
+        ms = (time.perf_counter() - begin) * 1000
+    return {"wall": wall, "cpu": cpu}
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    if "--uvloop" in arguments:
+        import uvloop
+
+        arguments.remove("--uvloop")
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    print(json.dumps(main(arguments[0], *map(int, arguments[1:]))))

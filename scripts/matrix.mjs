@@ -1,0 +1,52 @@
+// The tests on the Nodes that `npm test` did not run on, and a small program on Bun and Deno. Every one is tried;
+// the last lines say which passed.
+import { fetchBun, fetchDeno, fetchNode, major, nodeVersions } from './nodes.mjs';
+import { lastCounts, runTests } from './run-tests.mjs';
+import { bold, Failure, help, red, run } from './support.mjs';
+
+help(
+  'usage: node scripts/matrix.mjs\n\nAfter npm test: the same tests on other Nodes, a small program on Bun and Deno.',
+);
+
+const summary = [];
+let failed = false;
+
+async function attempt(name, step) {
+  console.log(`\n${bold(`== ${name}`)}`);
+  try {
+    summary.push(`${name}: ${await step()}`);
+  } catch (error) {
+    console.error(error instanceof Failure ? error.message : error);
+    summary.push(red(`${name}: failed`));
+    failed = true;
+  }
+}
+
+const passed = ({ pass, fail, skipped }) =>
+  `${pass} passed, ${fail} failed${skipped ? `, ${skipped} skipped` : ''}`;
+
+async function smoke(fetchBinary, args) {
+  let binary;
+  try {
+    binary = await fetchBinary();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return `not tried: ${error.message}`;
+  }
+  const { code } = await run(binary, [...args, 'build/tests/runtimes/smoke.js']);
+  if (code !== 0) throw new Failure(`exit code ${code}`);
+  return 'passed';
+}
+
+const present = process.versions.node;
+await attempt(`Node ${present}`, () => passed(lastCounts(present)));
+for (const version of nodeVersions.filter((other) => major(other) !== major(present))) {
+  await attempt(`Node ${version}`, async () =>
+    passed(await runTests({ binary: await fetchNode(version), version })),
+  );
+}
+await attempt('Bun', () => smoke(fetchBun, ['run']));
+await attempt('Deno', () => smoke(fetchDeno, ['run', '--allow-all']));
+
+console.log(`\n${summary.join('\n')}`);
+process.exitCode = failed ? 1 : 0;

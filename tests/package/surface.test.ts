@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import * as asyncio from 'asyncio-ts';
+import * as core from 'asyncio-ts/core';
+import { root } from '../support/project.ts';
+import '../support/leaks.ts';
+
+type Namespace = Record<string, unknown>;
+
+const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
+
+/** The names of the reference that exist now, per module: `name`, `Class.member` or `Class[Symbol.member]`. */
+const surface = JSON.parse(read('tests/package/surface.json')) as Record<string, string[]>;
+
+/** Objects whose class sets properties in its constructor, where the prototype does not show them. */
+const samples: Record<string, () => object> = {
+  IncompleteReadError: () => new asyncio.IncompleteReadError(new Uint8Array(1), 2),
+  LimitOverrunError: () => new asyncio.LimitOverrunError('too long', 3),
+  ExceptionGroup: () => new asyncio.ExceptionGroup('several', [new Error('one')]),
+  ContextVar: () => new asyncio.ContextVar('name'),
+  Token: () => new asyncio.ContextVar('name').set(1),
+  BaseEventLoop: () => withLoop((loop) => loop),
+  FutureCallGraph: () => withLoop((loop) => asyncio.captureCallGraph(loop.createFuture()) ?? {}),
+  FrameCallGraphEntry: () =>
+    new asyncio.FrameCallGraphEntry({ file: 'a.ts', line: 1, column: 1, functionName: 'a' }),
+};
+
+function withLoop<T>(use: (loop: asyncio.AbstractEventLoop) => T): T {
+  const loop = asyncio.newEventLoop();
+  try {
+    return use(loop);
+  } finally {
+    loop.close();
+  }
+}
+
+/** Whether the name is exported, and the member is on the class, on its prototype or on its sample. */
+function exists(namespace: Namespace, name: string): boolean {
+  const [, owner = '', , symbol, member = symbol] =
+    /^(\w+)((?:\[Symbol\.(\w+)\]|\.(\w+)))?$/.exec(name) ?? [];
+  const value = namespace[owner];
+  if (member === undefined || typeof value !== 'function') return value !== undefined && member === undefined;
+  const key = symbol === undefined ? member : (Symbol as unknown as Record<string, symbol>)[symbol];
+  if (key === undefined) return false;
+  return key in value || key in value.prototype || key in (samples[owner]?.() ?? {});
+}
+
+describe('the public surface', () => {
+  for (const [module, names] of Object.entries(surface)) {
+    test(`${module} offers every name of the checklist`, async () => {
+      const namespace = (await import(module)) as Namespace;
+      assert.deepEqual(
+        names.filter((name) => !exists(namespace, name)),
+        [],
+      );
+    });
+  }
+
+  test('the browser-safe entry exports the objects of the main entry, but for the loop of its host', () => {
+    const main: Namespace = asyncio;
+    const different = Object.entries(core).filter(([name, value]) => main[name] !== value);
+    assert.deepEqual(
+      different.map(([name]) => name),
+      ['EventLoop'],
+    );
+  });
+
+  test('every module that package.json declares is built, with its types', () => {
+    const { exports } = JSON.parse(read('package.json')) as { exports: Record<string, string | object> };
+    const files = Object.values(exports).flatMap((target) =>
+      typeof target === 'string' ? [target] : Object.values(target as Record<string, string>),
+    );
+    assert.deepEqual(
+      files.filter((file) => !existsSync(path.join(root, file))),
+      [],
+    );
+  });
+});

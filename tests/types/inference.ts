@@ -1,0 +1,165 @@
+/** What the compiler infers. Nothing here runs: the file passes when it compiles. */
+import {
+  type Awaitable,
+  type Coroutine,
+  coroutine,
+  createTask,
+  ensureFuture,
+  type Future,
+  fromPromise,
+  gather,
+  type Gen,
+  run,
+  shield,
+  sleep,
+  type Task,
+  TaskGroup,
+  timeout,
+  wait,
+  waitFor,
+} from 'asyncio-ts';
+
+type Equal<A, B> = (<X>() => X extends A ? 1 : 2) extends <X>() => X extends B ? 1 : 2 ? true : false;
+
+/** `exactly<T>()(value)` compiles only if the type of the value is `T`, not merely assignable to it. */
+const exactly =
+  <Expected>() =>
+  <Actual>(_value: Actual, ..._different: Equal<Actual, Expected> extends true ? [] : [never]): void => {};
+
+const asyncNumber = async (): Promise<number> => 1;
+function* generatedText(): Gen<string> {
+  yield* sleep(0);
+  return 'text';
+}
+const lazyNumber = coroutine(asyncNumber);
+const lazyText = coroutine(generatedText);
+
+export function coroutineFunctions(): void {
+  exactly<() => Coroutine<number>>()(lazyNumber);
+  exactly<() => Coroutine<string>>()(lazyText);
+
+  const page = coroutine(
+    async (url: string, options?: { retries: number }) => [url, options?.retries] as const,
+  );
+  exactly<(url: string, options?: { retries: number }) => Coroutine<readonly [string, number | undefined]>>()(
+    page,
+  );
+
+  const rest = coroutine(function* (...words: string[]): Gen<number> {
+    yield* sleep(0);
+    return words.length;
+  });
+  exactly<(...words: string[]) => Coroutine<number>>()(rest);
+}
+
+export function genericsSurvive(): void {
+  const first = coroutine(async <T>(items: readonly T[]): Promise<T | null> => items[0] ?? null);
+  exactly<Coroutine<number | null>>()(first([1, 2]));
+  exactly<Coroutine<string | null>>()(first(['a']));
+
+  const twice = coroutine(function* <T extends object>(item: T): Gen<[T, T]> {
+    yield* sleep(0);
+    return [item, item];
+  });
+  exactly<Coroutine<[string[], string[]]>>()(twice(['a']));
+}
+
+export class Counter {
+  count = 0;
+
+  add = coroutine(async (by: number): Promise<number> => (this.count += by));
+
+  static readonly reset = coroutine(function* (this: Counter): Gen<void> {
+    yield* sleep(0);
+    this.count = 0;
+  });
+}
+
+export function thisSurvives(counter: Counter): void {
+  exactly<(this: Counter) => Coroutine<void>>()(Counter.reset);
+  exactly<Coroutine<void>>()(Counter.reset.call(counter));
+  exactly<Coroutine<number>>()(counter.add(2));
+}
+
+export async function awaitInAsyncFunctions(): Promise<void> {
+  exactly<number>()(await lazyNumber());
+  exactly<string>()(await createTask(lazyText()));
+  exactly<void>()(await sleep(1));
+  exactly<'value'>()(await sleep<'value'>({ milliseconds: 250 }, 'value'));
+  exactly<Response>()(await fromPromise((signal) => fetch('about:blank', { signal })));
+  exactly<number>()(await ensureFuture(asyncNumber()));
+}
+
+export function* yieldInGenerators(): Gen<void> {
+  exactly<number>()(yield* lazyNumber());
+  exactly<string>()(yield* lazyText());
+  exactly<string>()(yield* generatedText());
+  exactly<string>()(yield* createTask(generatedText()));
+  exactly<void>()(yield* sleep(1));
+  exactly<number>()(yield* fromPromise(asyncNumber()));
+  exactly<[number, string]>()(yield* gather(lazyNumber(), generatedText()));
+  exactly<boolean>()(yield* waitFor(async () => true, 1));
+}
+
+export function tasks(): void {
+  exactly<Task<number>>()(createTask(asyncNumber));
+  exactly<Task<string>>()(createTask(generatedText));
+  exactly<Task<string>>()(createTask(generatedText()));
+  exactly<Task<number>>()(createTask(lazyNumber()));
+  exactly<Task<number>>()(createTask(lazyNumber, { name: 'first' }));
+  exactly<Promise<number>>()(run(asyncNumber));
+  exactly<Promise<string>>()(run(generatedText));
+  exactly<Promise<string>>()(run(generatedText()));
+  exactly<Promise<number>>()(run(lazyNumber()));
+  const asFuture: Future<number> = createTask(asyncNumber);
+  const asAwaitable: Awaitable<number> = asFuture;
+  const asPromiseLike: PromiseLike<number> = asAwaitable;
+  exactly<Promise<number>>()(asFuture.toPromise());
+  void asPromiseLike;
+}
+
+export async function gathering(): Promise<void> {
+  exactly<Future<[number, string, boolean]>>()(gather(asyncNumber, generatedText(), Promise.resolve(true)));
+  exactly<Future<[number, string]>>()(gather([lazyNumber(), createTask(lazyText())]));
+  exactly<Future<[]>>()(gather());
+  exactly<Future<[]>>()(gather([]));
+
+  const many: Coroutine<number>[] = [lazyNumber(), lazyNumber()];
+  exactly<Future<number[]>>()(gather(many));
+  exactly<number[]>()(await gather(...many));
+
+  const [number, text] = await gather([lazyNumber(), lazyText()], { returnExceptions: true });
+  exactly<number | Error>()(number);
+  exactly<string | Error>()(text);
+}
+
+export async function waiting(): Promise<void> {
+  exactly<Coroutine<number>>()(waitFor(lazyNumber(), 1));
+  exactly<Coroutine<number>>()(waitFor(asyncNumber(), null));
+  exactly<Future<string>>()(shield(generatedText()));
+  const [done, pending] = await wait([createTask(asyncNumber)]);
+  exactly<Set<Future<number>>>()(done);
+  exactly<Set<Future<number>>>()(pending);
+}
+
+export async function contextManagers(): Promise<void> {
+  exactly<number>()(await timeout(1).run(async () => 1));
+  exactly<string>()(await timeout(null).run(() => generatedText()));
+  exactly<string>()(await new TaskGroup().run(() => 'no await in it'));
+
+  let seen = 0;
+  exactly<void>()(
+    await new TaskGroup().run((group) => {
+      exactly<TaskGroup>()(group);
+      exactly<Task<string>>()(group.createTask(generatedText()));
+      seen++;
+    }),
+  );
+  exactly<number>()(
+    await new TaskGroup().run(function* (group) {
+      const task = group.createTask(lazyNumber());
+      return yield* task;
+    }),
+  );
+  void seen;
+}
