@@ -3,7 +3,12 @@ import type { BaseEventLoop } from './base-events.ts';
 import { coroutine } from './coroutines.ts';
 import { requireLoop } from './events.ts';
 import { BaseException } from './exceptions.ts';
+import type { Coroutine, Gen } from './types.ts';
 import { gather } from './waiting.ts';
+
+type AnyAsyncGenerator = AsyncGenerator<unknown, unknown, any>;
+
+const tracked = new WeakMap<BaseEventLoop, Set<AnyAsyncGenerator>>();
 
 /**
  * Let the running loop close `agen` at the end of `run`, so that its `finally` blocks run even if it is left in the
@@ -13,14 +18,16 @@ import { gather } from './waiting.ts';
  *
  * Source: CPython 3.14 `loop.shutdown_asyncgens`, `sys.set_asyncgen_hooks`.
  */
-export function trackAsyncgen<G extends AsyncGenerator<unknown, unknown, any>>(agen: G): G {
-  requireLoop()._asyncgens.add(agen as AsyncGenerator<unknown, unknown, unknown>);
+export function trackAsyncgen<G extends AnyAsyncGenerator>(agen: G): G {
+  const loop = requireLoop();
+  tracked.set(loop, (tracked.get(loop) ?? new Set()).add(agen));
+  loop._closeAsyncgens = () => closeAsyncgens(loop) as Coroutine<void>;
   return agen;
 }
 
-export const closeAsyncgens = coroutine(function* shutdownAsyncgens(loop: BaseEventLoop) {
-  const agens = [...loop._asyncgens];
-  loop._asyncgens.clear();
+const closeAsyncgens = /* @__PURE__ */ coroutine(function* shutdownAsyncgens(loop: BaseEventLoop): Gen<void> {
+  const agens = [...(tracked.get(loop) ?? [])];
+  tracked.delete(loop);
   if (agens.length === 0) return;
   const closings = agens.map((agen) => async () => {
     await agen.return(undefined);

@@ -1,12 +1,11 @@
 /** The event loop, apart from the place it runs in. Counterpart: `asyncio/base_events.py`. */
-import { closeAsyncgens } from './asyncgens.ts';
 import { MAX_SLICE_HANDLES, MIN_SLICE_HANDLES, SLICE_SECONDS, SLOW_CALLBACK_SECONDS } from './constants.ts';
 import type { Context } from './contextvars.ts';
 import { coroutine, iscoroutine, iscoroutinefunction, isAsyncFunction } from './coroutines.ts';
 import { DeadlockError } from './deadlock.ts';
 import { AbstractEventLoop, type ExceptionHandler, Handle, TimerHandle, toSeconds } from './events.ts';
-import { formatException, isBaseError, RuntimeError } from './exceptions.ts';
-import { formatStack, repr } from './format-helpers.ts';
+import { isBaseError, RuntimeError } from './exceptions.ts';
+import { formatError, formatStack, repr } from './format-helpers.ts';
 import { Future, isfuture } from './futures.ts';
 import type { Host, HostedLoop } from './host.ts';
 import { logger } from './log.ts';
@@ -52,7 +51,8 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   /** @internal */ readonly _timers = new TimerHeap();
   /** @internal */ readonly _tasks = new TaskList();
   /** @internal */ readonly _unretrieved: Unretrieved = new Unretrieved(this);
-  /** @internal */ readonly _asyncgens = new Set<AsyncGenerator<unknown, unknown, unknown>>();
+  /** @internal Set by `trackAsyncgen`, so that only programs that use it load it. */
+  _closeAsyncgens: (() => Coroutine<void>) | null = null;
   /** @internal The options of everything that belongs to this loop. */
   readonly _own: { readonly loop: BaseEventLoop } = { loop: this };
   /** @internal Waits that only events outside the loop can end. */
@@ -137,7 +137,8 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     try {
       await this.runForever();
     } catch (error) {
-      if (isNew && target.done() && !target.cancelled()) target.exception();
+      // What has left the loop is known to the caller.
+      if (target.done()) target._markRetrieved();
       throw error;
     } finally {
       target.removeDoneCallback(stopUnlessLeaving);
@@ -190,12 +191,12 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
 
   /** Close the async generators that the loop knows (`trackAsyncgen`), all at once. */
   override shutdownAsyncgens(): Coroutine<void> {
-    return closeAsyncgens(this);
+    return this._closeAsyncgens === null ? nothing() : this._closeAsyncgens();
   }
 
   /** End the default executor; without one there is nothing to do. */
   override shutdownDefaultExecutor(_timeout?: Delay | null): Coroutine<void> {
-    return noExecutor();
+    return nothing();
   }
 
   /** Seconds of the loop's clock, which never goes back and starts anywhere. */
@@ -321,7 +322,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
         lines.push(`${key}: ${formatContextValue(key, shown[key])}`);
     }
     if (context.exception !== undefined && context.exception !== null)
-      lines.push(formatException(context.exception));
+      lines.push(formatError(context.exception));
     logger.error(lines.join('\n'));
   }
 
@@ -351,7 +352,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
       fn();
     } catch (error) {
       if (isBaseError(error)) throw error;
-      logger.error(`${message}\n${formatException(error)}`);
+      logger.error(`${message}\n${formatError(error)}`);
     }
   }
 
@@ -564,7 +565,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   }
 }
 
-const noExecutor = coroutine(function* shutdownDefaultExecutor(): Gen<void> {});
+const nothing = /* @__PURE__ */ coroutine(function* shutdown(): Gen<void> {});
 
 function stopUnlessLeaving(future: Future<any>): void {
   // A KeyboardInterrupt or SystemExit has left the loop already.

@@ -7,7 +7,7 @@ import { requireLoop } from './events.ts';
 import { current, type Driver, ERROR, PARKED, PENDING, RESULT, storedScope } from './running.ts';
 import { awaitCoroutine, isGeneratorFunction, type Scope, scopeOf, throwInto } from './strands.ts';
 import type { Body, Coroutine, CoroutineLike, Gen, Suspend } from './types.ts';
-import { type Forgettable, trackUnawaited, unawaited } from './unawaited.ts';
+import { type Forgettable, forgetUnawaited, trackUnawaited, unawaited } from './unawaited.ts';
 
 const AsyncFunction = Object.getPrototypeOf(async () => {}) as object;
 const generatorPrototype = (Object.getPrototypeOf(function* () {}) as { prototype: object }).prototype;
@@ -44,12 +44,14 @@ export abstract class BaseCoroutine<T> implements Coroutine<T> {
   _claim(): Runnable<T> {
     if (this.#claimed) throw new RuntimeError(this._spentMessage());
     this.#claimed = true;
+    forgetUnawaited(this);
     return this as unknown as Runnable<T>;
   }
 
   /** @internal Nobody will await it, and that is right. */
   _disown(): void {
     this.#claimed = true;
+    forgetUnawaited(this);
   }
 
   /** @internal */
@@ -142,6 +144,7 @@ function toPromise(coro: object): Promise<any> {
 
 function closeGenerator(generator: Gen<unknown>): void {
   (generator as { [CLAIMED]?: boolean })[CLAIMED] = true;
+  forgetUnawaited(generator as unknown as Forgettable);
   const result = generator.return(undefined);
   if (!result.done) throw new RuntimeError('coroutine ignored GeneratorExit');
 }
@@ -330,6 +333,7 @@ export function claim<T>(coro: Coroutine<T> | Gen<T>): Runnable<T> {
   const generator = coro as Gen<T> & { [CLAIMED]?: boolean };
   if (generator[CLAIMED] === true) throw new RuntimeError('cannot reuse already awaited coroutine');
   generator[CLAIMED] = true;
+  forgetUnawaited(generator as unknown as Forgettable);
   return generator;
 }
 

@@ -68,6 +68,30 @@ export function reprError(error: Error): string {
   return `${error.name}(${error.message === '' ? '' : quote(error.message)})`;
 }
 
+// Groups of errors print themselves with their members, under this name.
+const inspectCustom = Symbol.for('nodejs.util.inspect.custom');
+
+/** An error with its stack and the causes that led to it, as Python prints them. Never throws. */
+export function formatError(error: unknown): string {
+  const parts: string[] = [];
+  const seen = new Set<unknown>();
+  try {
+    for (let link = error; link !== undefined && link !== null && !seen.has(link); ) {
+      seen.add(link);
+      const { [inspectCustom]: print, stack, cause } = link as Record<PropertyKey, unknown>;
+      if (typeof print === 'function' && link instanceof Error) {
+        parts.unshift(String(print.call(link)));
+        break;
+      }
+      parts.unshift(typeof stack === 'string' ? stack || repr(link) : repr(link));
+      link = cause;
+    }
+  } catch {
+    parts.unshift(repr(error));
+  }
+  return parts.join('\n\nThe above exception was the direct cause of the following exception:\n\n');
+}
+
 /** The name of a type as an error text names it: `number`, `Promise`, `null`. */
 export function typeName(value: unknown): string {
   if (value === null) return 'null';
@@ -118,11 +142,14 @@ function toPath(file: string): string {
   return file.startsWith('file://') ? decodeURIComponent(file.slice('file://'.length)) : file;
 }
 
-// This module's own folder: frames from it are the library's.
-const libraryFolder = toPath(import.meta.url).replace(/core\/[^/]*$/, '');
+let packageFolder: string | null = null;
 
-function isForeign(frame: StackFrame): boolean {
-  return !frame.file.startsWith(libraryFolder) && !frame.file.startsWith('node:');
+/** Whether a frame is in code of the library's users: not in the package's compiled files or sources, not in Node. */
+export function isForeign(frame: StackFrame): boolean {
+  packageFolder ??= toPath(import.meta.url).replace(/(dist|src)[\\/](core[\\/])?[^\\/]*$/, '');
+  const isOurs =
+    frame.file.startsWith(`${packageFolder}dist`) || frame.file.startsWith(`${packageFolder}src`);
+  return !isOurs && !frame.file.startsWith('node:');
 }
 
 /** `FILE:LINE` of the innermost frame, or null without frames. */

@@ -308,6 +308,11 @@ export class Future<T> implements Awaitable<T> {
     return this._waiters === null ? [] : this._waiters instanceof Array ? this._waiters : [this._waiters];
   }
 
+  /** @internal The class that it prints as. */
+  _className(): string {
+    return this.constructor.name;
+  }
+
   /** @internal What stands between the brackets of its text. */
   _details(): string[] {
     const details = [['pending', 'cancelled', 'finished', 'finished'][this._state] as string];
@@ -322,10 +327,10 @@ export class Future<T> implements Awaitable<T> {
   }
 
   toString(): string {
-    if (printing.has(this)) return `<${this.constructor.name} ...>`;
+    if (printing.has(this)) return `<${this._className()} ...>`;
     printing.add(this);
     try {
-      return `<${this.constructor.name} ${this._details().join(' ')}>`;
+      return `<${this._className()} ${this._details().join(' ')}>`;
     } finally {
       printing.delete(this);
     }

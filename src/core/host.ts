@@ -8,6 +8,8 @@ export interface ContextStorage {
   getStore(): unknown;
   /** The surroundings of this call: every storage's value of now. */
   snapshot(): Surroundings;
+  /** The same, with ours empty. */
+  emptySnapshot(): Surroundings;
 }
 
 /** The values that the storages of a host had somewhere. */
@@ -43,6 +45,8 @@ export interface Host {
   open(loop: HostedLoop): void;
   /** The run is over: nothing is called any more, and nothing keeps the process alive. */
   close(): void;
+  /** What the host listens to during a run is let go; awaited at the end of `Runner.close`. */
+  closed?(): Promise<void>;
   /** Call `turn` soon, after outside events had a chance to come in. */
   soon(): void;
   /** Nothing is ready: call `turn` at `when` (seconds of the clock, `Infinity` for never) unless `soon` comes first. */

@@ -16,15 +16,13 @@ export {
   setEventLoop,
   TimerHandle,
 } from './events.ts';
+export { BaseExceptionGroup, type ErrorClass, ExceptionGroup } from './exception-groups.ts';
 export {
   AssertionError,
   BaseException,
-  BaseExceptionGroup,
   BrokenBarrierError,
   CancelledError,
   EOFError,
-  type ErrorClass,
-  ExceptionGroup,
   IncompleteReadError,
   InvalidStateError,
   KeyboardInterrupt,

@@ -6,12 +6,11 @@ import { iscoroutine } from './coroutines.ts';
 import { type AbstractEventLoop, newEventLoop, setEventLoop } from './events.ts';
 import { isCancelledError, KeyboardInterrupt, RuntimeError } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
-import { isfuture } from './futures.ts';
+import { Future, isfuture } from './futures.ts';
 import { logger } from './log.ts';
-import { ERROR, runningLoop } from './running.ts';
+import { ERROR, PENDING, RESULT, runningLoop, type Waiter } from './running.ts';
 import { allTasks, asCoroutine, Task } from './tasks.ts';
 import type { Awaitable, CoroutineLike } from './types.ts';
-import { gather, wait } from './waiting.ts';
 
 /** Options of `run` and `Runner`. */
 export interface RunnerOptions {
@@ -135,6 +134,7 @@ export class Runner {
       loop.close();
       this.#loop = null;
       this.#state = 'closed';
+      await loop._host.closed?.();
     }
   }
 
@@ -173,8 +173,9 @@ export class Runner {
     const stopReporting = loop._host.every?.(SHUTDOWN_REPORT_SECONDS, () => reportStubborn(tasks));
     try {
       const { shutdownGrace = null } = this.#options;
-      if (shutdownGrace === null) await loop.runUntilComplete(gather(tasks, { returnExceptions: true }));
-      else await loop.runUntilComplete(wait(tasks, { timeout: shutdownGrace }));
+      const ended = new AllEnded(loop, tasks);
+      if (shutdownGrace !== null) loop.callLater(shutdownGrace, () => ended.release());
+      await loop.runUntilComplete(ended);
     } finally {
       stopReporting?.();
     }
@@ -186,6 +187,30 @@ export class Runner {
         task,
       });
     }
+  }
+}
+
+/**
+ * Done when all tasks are: `gather` with `returnExceptions`, in the same turns, without the rest of it that a small
+ * program does not need.
+ */
+class AllEnded extends Future<void> {
+  #left: number;
+
+  constructor(loop: BaseEventLoop, tasks: readonly Task<any>[]) {
+    super(loop._own);
+    this.#left = tasks.length;
+    const waiter: Waiter = {
+      _run: () => {
+        if (--this.#left === 0) this.release();
+      },
+      _awaiter: () => null,
+    };
+    for (const task of tasks) task._addWaiter(waiter);
+  }
+
+  release(): void {
+    if (this._state === PENDING) this._finish(RESULT, undefined);
   }
 }
 

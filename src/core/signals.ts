@@ -6,6 +6,7 @@
  */
 import { CancelledError } from './exceptions.ts';
 import { type CancelTarget, Scope } from './strands.ts';
+import { cancelListeners, Task } from './tasks.ts';
 
 let entries = 0;
 
@@ -14,11 +15,6 @@ const live = new WeakMap<object, Set<ScopeSignal>>();
 /** All scopes of one task share a registry. */
 function registryKey(target: CancelTarget): object {
   return target instanceof Scope ? (target.root.task ?? target.root) : target;
-}
-
-/** Abort the signals of every scope in `task`. */
-export function abortSignals(task: CancelTarget, reason: CancelledError): void {
-  for (const signal of live.get(task) ?? []) signal.abortWith(reason);
 }
 
 /** The signal of one timeout or group. */
@@ -38,7 +34,10 @@ export class ScopeSignal {
       const key = registryKey(this.#target);
       const signals = live.get(key) ?? new Set();
       live.set(key, signals.add(this));
-      (key as { _hasSignals?: () => void })._hasSignals?.();
+      if (key instanceof Task) {
+        key._hasSignals();
+        cancelListeners.set(key, (reason) => signals.forEach((signal) => signal.abortWith(reason)));
+      }
       if (this.#target.cancelling() > 0) this.abortWith(new CancelledError());
     }
     return this.#controller.signal;

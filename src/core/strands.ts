@@ -119,7 +119,7 @@ class BodyScope extends Scope {
       parent.requests += this.requests;
       if (this.undelivered) parent.undelivered = true;
     } else {
-      this.root.task?._takeOver(this.requests, this.undelivered);
+      this.root.liveTask?._takeOver(this.requests, this.undelivered);
     }
     this.requests = 0;
     this.undelivered = false;
@@ -154,7 +154,7 @@ export class RootScope extends Scope {
   }
 
   get requests(): number {
-    return this.task === null ? 0 : this.task._cancelRequests;
+    return this.task?._cancelRequests ?? 0;
   }
 
   get driverScope(): Scope {
@@ -163,6 +163,11 @@ export class RootScope extends Scope {
 
   set driverScope(scope: Scope) {
     this.#driverScope = scope;
+  }
+
+  /** The task, while it runs: what is left of its strands afterwards belongs to nobody. */
+  get liveTask(): Task<any> | null {
+    return this.task === null || this.task.done() ? null : this.task;
   }
 
   get isParked(): boolean {
@@ -215,7 +220,7 @@ export class RootScope extends Scope {
 
   /** Cancel every open strand in `scope`, and the task's own generator if it is there; else what comes next. */
   cancelInside(scope: Scope, msg: unknown): void {
-    const { task } = this;
+    const { liveTask: task } = this;
     const taken = this.cancelStrandsInside(scope, msg);
     if (task === null) {
       if (!taken) scope.undelivered = true;
@@ -293,7 +298,7 @@ class DetachedScope extends RootScope {
 
 /** Whether a cancellation waits for the next wait in `scope`. */
 function hasUndelivered(scope: Scope): boolean {
-  if (scope.root.task?._mustCancel()) return true;
+  if (scope.root.liveTask?._mustCancel()) return true;
   for (let s: Scope | null = scope; s !== null; s = s.parent) if (s.undelivered) return true;
   return false;
 }
@@ -309,7 +314,8 @@ export function callerScope(): Scope | null {
   if (!isSynchronous()) scope = storedScope();
   else scope = current.driver === null ? null : scopeOf(current.driver);
   while (scope !== null && scope.closed) scope = scope.parent;
-  return scope === null || scope.root.task?.done() ? null : scope;
+  // A timeout or group that a strand of a task is in outlives the task, and can still cancel.
+  return scope === null || (scope === scope.root && scope.root.task?.done()) ? null : scope;
 }
 
 /** The scope that a driver is in now. */
@@ -354,8 +360,7 @@ export class Strand {
 
   /** @internal The task that it belongs to. */
   get _task(): Task<any> | null {
-    const { task } = this.scope.root;
-    return task === null || task.done() ? null : task;
+    return this.scope.root.liveTask;
   }
 
   /** Wait for `future`, or with null for the next turn of the ready queue. */
@@ -369,15 +374,15 @@ export class Strand {
       return;
     }
     future._addWaiter(this);
-    if (hasUndelivered(scope) && future.cancel(scope.root.task?._value)) markDelivered(scope);
+    if (hasUndelivered(scope) && future.cancel(scope.root.liveTask?._value)) markDelivered(scope);
   }
 
   /** Cancel what it waits for; if that is over, its next step throws. */
   cancel(msg: unknown): void {
     if (this._waiter !== null && this._waiter.cancel(msg)) return;
     this.#state |= MUST_CANCEL;
-    const { task } = this.scope.root;
-    if (task !== null) task._value = msg;
+    const { liveTask } = this.scope.root;
+    if (liveTask !== null) liveTask._value = msg;
   }
 
   dropUndelivered(): void {
@@ -468,7 +473,7 @@ function cancelledError(scope: Scope, future: Future<any> | null): CancelledErro
     if (future._endedCancelled()) return null;
     future._markRetrieved();
   }
-  const msg = scope.root.task?._value;
+  const msg = scope.root.liveTask?._value;
   return msg === undefined || msg === null ? new CancelledError() : new CancelledError(msg);
 }
 
@@ -579,7 +584,7 @@ export function whyNotAwaitable(
 export function awaitFuture(future: Future<any>, resolve: Settle, reject: Settle): PromiseLike<any> {
   const scope = callerScope() ?? new DetachedScope(future._loop);
   const strand = new Strand(scope, resolve, reject);
-  const problem = whyNotAwaitable(future, scope.root.loop, scope.root.task);
+  const problem = whyNotAwaitable(future, scope.root.loop, scope.root.liveTask);
   if (problem !== null) {
     strand.end(false, problem);
   } else if (future.done()) {

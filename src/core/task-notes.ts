@@ -2,7 +2,7 @@
  * What is noted about tasks beside their state: where they await, and where they were asked to cancel. No
  * counterpart in CPython, which has frames for the first, and nothing for the second.
  */
-import { extractStack, formatPlace, parseStack } from './format-helpers.ts';
+import { extractStack, formatPlace, isForeign, parseStack } from './format-helpers.ts';
 import { logger } from './log.ts';
 import type { StackFrame } from './types.ts';
 
@@ -53,7 +53,7 @@ export function warnSwallowed(target: object, what: string): void {
   const request = requests.get(target);
   if (request === undefined) return;
   requests.delete(target);
-  const place = formatPlace(parseStack(request.stack).filter((frame) => !isOwn(frame)));
+  const place = formatPlace(parseStack(request.stack).filter(isForeign));
   const key = place ?? what;
   if (warned.has(key)) return;
   warned.add(key);
@@ -62,10 +62,4 @@ export function warnSwallowed(target: object, what: string): void {
     `${what} was cancelled${requested} but ended with a value: the CancelledError was caught and not thrown again, ` +
       'or the code waited for a foreign promise, which fromPromise() makes cancellable',
   );
-}
-
-const ownFolder = parseStack(new Error('here').stack)[0]?.file.replace(/core[\\/][^\\/]*$/, '') ?? '<none>';
-
-function isOwn(frame: StackFrame): boolean {
-  return frame.file.startsWith(ownFolder) || frame.file.startsWith('node:');
 }

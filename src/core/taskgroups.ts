@@ -2,7 +2,8 @@
 import type { BaseEventLoop } from './base-events.ts';
 import { bodyCoroutine, coroutine, iscoroutine } from './coroutines.ts';
 import { requireLoop } from './events.ts';
-import { asError, BaseExceptionGroup, isBaseError, isCancelledError, RuntimeError } from './exceptions.ts';
+import { BaseExceptionGroup } from './exception-groups.ts';
+import { asError, isBaseError, isCancelledError, RuntimeError } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import type { Future } from './futures.ts';
 import { current, ERROR, type Waiter } from './running.ts';
@@ -287,7 +288,10 @@ function strikeNext(target: CancelTarget): void {
   else task?._requireCancel(undefined);
 }
 
-const runGroup = coroutine(function* taskGroup(group: TaskGroup, body: (tg: TaskGroup) => unknown): Gen<any> {
+const runGroup = /* @__PURE__ */ coroutine(function* taskGroup(
+  group: TaskGroup,
+  body: (tg: TaskGroup) => unknown,
+): Gen<any> {
   group._checkNew();
   const target = enterScope(body);
   let failure: { error: unknown } | null = null;

@@ -20,7 +20,6 @@ import {
   SUSPEND,
   type Waiter,
 } from './running.ts';
-import { abortSignals } from './signals.ts';
 import {
   type CancelTarget,
   callerScope,
@@ -68,6 +67,8 @@ const HAS_SLOT = 32;
 /** A cancellation was asked for, and where is noted. */
 const REQUEST_NOTED = 128;
 
+/** What hears of a task's cancellation requests: the signals of the scopes inside. */
+export const cancelListeners = new WeakMap<object, (reason: CancelledError) => void>();
 const controllers = new WeakMap<Task<any>, AbortController>();
 const unfollow = new WeakMap<Task<any>, () => void>();
 
@@ -236,7 +237,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
   private abortSignals(msg: unknown): void {
     const reason = msg === undefined || msg === null ? new CancelledError() : new CancelledError(msg);
     controllers.get(this)?.abort(reason);
-    abortSignals(this, reason);
+    cancelListeners.get(this)?.(reason);
   }
 
   private renewSignal(): void {
@@ -541,11 +542,12 @@ export class SurroundedTask<T> extends Task<T> {
   constructor(coro: CoroutineLike<T>, options?: TaskOptions & { loop?: AbstractEventLoop | null }) {
     super(coro, options);
     const { storage } = this._loop._host;
-    if (storage !== null) this.#around = storage.run(undefined, () => storage.snapshot());
+    if (storage !== null) this.#around = storage.emptySnapshot();
   }
 
-  static {
-    Object.defineProperty(this, 'name', { value: 'Task' });
+  /** @internal */
+  override _className(): string {
+    return 'Task';
   }
 
   /** @internal */
@@ -648,7 +650,7 @@ export function createEagerTaskFactory(customTaskConstructor: TaskConstructor): 
  *
  * Source: CPython 3.14 `asyncio.eager_task_factory`.
  */
-export const eagerTaskFactory: TaskFactory = createEagerTaskFactory(Task as TaskConstructor);
+export const eagerTaskFactory: TaskFactory = /* @__PURE__ */ createEagerTaskFactory(Task as TaskConstructor);
 
 /**
  * For other classes of tasks: make `task` the current one.

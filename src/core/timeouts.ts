@@ -137,7 +137,7 @@ export class Timeout {
   }
 }
 
-const runTimeout = coroutine(function* timeout(
+const runTimeout = /* @__PURE__ */ coroutine(function* timeout(
   cm: Timeout,
   body: (cm: Timeout) => unknown,
   signal: AbortSignal | undefined,

@@ -26,11 +26,15 @@ interface Watched {
 /** Off in production, where the host says so; always on in debug mode. */
 export const unawaited = { enabled: false, debug: false };
 
+/** New ones, and those that were not claimed when the list was looked through the last time. */
 let nursery: Forgettable[] = [];
+let survivors: Forgettable[] = [];
 const places = new WeakMap<Forgettable, StackFrame[]>();
-const watched = new Set<Watched>();
+const watched = new Map<WeakRef<Forgettable>, Watched>();
+const entries = new WeakMap<Forgettable, Watched>();
 const collected = new FinalizationRegistry<Watched>((entry) => {
-  if (watched.delete(entry)) warn(entry);
+  // One that was claimed meanwhile has taken itself out.
+  if (watched.delete(entry.ref)) warn(entry);
 });
 
 /** `coro` was made. */
@@ -39,28 +43,35 @@ export function trackUnawaited(coro: Forgettable): void {
   if (nursery.push(coro) >= UNAWAITED_NURSERY) sweep();
 }
 
+/** `coro` is awaited after all. Asked of every coroutine, so the usual answer comes first. */
+export function forgetUnawaited(coro: Forgettable): void {
+  if (watched.size === 0) return;
+  const entry = entries.get(coro);
+  if (entry !== undefined) watched.delete(entry.ref);
+}
+
 function sweep(): void {
-  const young = nursery;
+  for (const coro of survivors) if (!coro._isClaimed()) watch(coro);
+  survivors = nursery.filter((coro) => !coro._isClaimed());
   nursery = [];
-  for (const coro of young) {
-    if (coro._isClaimed()) continue;
-    const entry: Watched = { ref: new WeakRef(coro), name: coro.name, created: places.get(coro) ?? null };
-    watched.add(entry);
-    collected.register(coro, entry);
-  }
-  for (const entry of watched) if (entry.ref.deref()?._isClaimed()) watched.delete(entry);
+}
+
+function watch(coro: Forgettable): void {
+  const entry: Watched = { ref: new WeakRef(coro), name: coro.name, created: places.get(coro) ?? null };
+  watched.set(entry.ref, entry);
+  entries.set(coro, entry);
+  collected.register(coro, entry);
 }
 
 /** A run is over: warn about every coroutine that nobody awaited until now. */
 export function reportUnawaited(): void {
   sweep();
-  for (const entry of watched) warn(entry);
+  sweep();
+  for (const entry of watched.values()) warn(entry);
   watched.clear();
 }
 
 function warn(entry: Watched): void {
-  const coro = entry.ref.deref();
-  if (coro?._isClaimed()) return;
   const place =
     entry.created === null
       ? ''

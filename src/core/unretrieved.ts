@@ -83,7 +83,7 @@ export class Unretrieved {
 
   #report(future: Future<any>, created: StackFrame[] | undefined): void {
     const context: ExceptionContext = {
-      message: `${future.constructor.name} exception was never retrieved`,
+      message: `${future._className()} exception was never retrieved`,
       exception: future._value,
       future,
     };

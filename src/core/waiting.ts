@@ -45,11 +45,6 @@ class TimerFuture extends Future<any> implements Timed {
   _place = -1;
   readonly #result: unknown;
 
-  static {
-    // It prints as what it stands for.
-    Object.defineProperty(this, 'name', { value: 'Future' });
-  }
-
   constructor(loop: BaseEventLoop, delay: number, result: unknown) {
     super(loop._own);
     this._when = loop.time() + delay;
@@ -59,6 +54,10 @@ class TimerFuture extends Future<any> implements Timed {
 
   _run(): void {
     if (this._state === PENDING) this._finish(RESULT, this.#result);
+  }
+
+  override _className(): string {
+    return 'Future';
   }
 
   override cancel(msg?: unknown): boolean {
@@ -208,15 +207,15 @@ class GatheringFuture extends Future<any[]> {
   #cancelRequested = false;
   readonly awaiter: Task<any> | null;
 
-  static {
-    // CPython's name, which its texts show.
-    Object.defineProperty(this, 'name', { value: '_GatheringFuture' });
-  }
-
   constructor(loop: BaseEventLoop, returnExceptions: boolean) {
     super(loop._own);
     this.#returnExceptions = returnExceptions;
     this.awaiter = runningTask();
+  }
+
+  // CPython's name, which its texts show.
+  override _className(): string {
+    return '_GatheringFuture';
   }
 
   /** `place` children, of which `distinct` are counted. */
@@ -370,7 +369,7 @@ export function wait<T>(
   return waitCoroutine(aws, options) as Coroutine<[Set<Future<T>>, Set<Future<T>>]>;
 }
 
-const waitCoroutine = coroutine(function* wait(
+const waitCoroutine = /* @__PURE__ */ coroutine(function* wait(
   aws: Iterable<any>,
   options?: { timeout?: Delay | null; returnWhen?: ReturnWhen },
 ): Gen<[Set<Future<any>>, Set<Future<any>>]> {
@@ -472,7 +471,7 @@ export function waitFor<T>(
   return waitForCoroutine(aw, seconds, options?.signal) as Coroutine<T>;
 }
 
-const waitForCoroutine = coroutine(function* waitFor(
+const waitForCoroutine = /* @__PURE__ */ coroutine(function* waitFor(
   aw: AwaitableLike<any>,
   timeout: number | null,
   signal: AbortSignal | undefined,

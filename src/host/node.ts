@@ -1,6 +1,5 @@
 /** The host on Node: its timers, its microtasks, its storages, its signals. Counterpart: `asyncio/unix_events.py`. */
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
-import process from 'node:process';
 import { BaseEventLoop } from '../core/base-events.ts';
 import { setPlatformLoop } from '../core/events.ts';
 import { isCancelledError } from '../core/exceptions.ts';
@@ -9,8 +8,10 @@ import { logger } from '../core/log.ts';
 import { notes } from '../core/task-notes.ts';
 import { unawaited } from '../core/unawaited.ts';
 
-// Taken when the module is loaded, so that a test library's fake timers do not stop the loop.
-const { setImmediate, setTimeout, clearTimeout, setInterval, clearInterval, performance } = globalThis;
+// Taken when the module is loaded, so that a test library's fake timers do not stop the loop. The global `process`,
+// since importing 'node:process' opens the standard streams, which takes ten times as long as all of this package.
+const { process, setImmediate, setTimeout, clearTimeout, setInterval, clearInterval, performance } =
+  globalThis;
 const nextTick = process.nextTick.bind(process);
 const settled = Promise.resolve();
 
@@ -31,6 +32,11 @@ class NodeStorage implements ContextStorage {
 
   snapshot(): Surroundings {
     return new NodeSurroundings();
+  }
+
+  /** The same without a task of ours. A storage that was never used is empty, and using it would slow every await. */
+  emptySnapshot(): Surroundings {
+    return this.getStore() === undefined ? this.snapshot() : this.run(undefined, () => this.snapshot());
   }
 }
 
@@ -55,11 +61,16 @@ export class NodeHost implements Host {
   #timer: NodeJS.Timeout | null = null;
   #timerWhen = Number.POSITIVE_INFINITY;
   #next: () => void = () => {};
+  #closed: Promise<void> = settled;
   readonly #turn = (): void => this.#loop?.turn();
   readonly #turnAround = (): void => this.#around?.run(this.#turn);
+  /** Node counts a timer as active until its callback has returned. */
+  #isInTimer = false;
   readonly #onTimer = (): void => {
     this.#timer = null;
+    this.#isInTimer = true;
     this.#turnAround();
+    this.#isInTimer = false;
   };
   // Two hops: the microtask queue is empty when Node goes over to the next-tick queue.
   readonly #hop = (): void => nextTick(this.#next);
@@ -70,15 +81,26 @@ export class NodeHost implements Host {
 
   open(loop: HostedLoop): void {
     this.#loop = loop;
-    this.#around = storage.run(undefined, () => storage.snapshot());
+    this.#around = storage.emptySnapshot();
     keepWatch(loop);
   }
 
   close(): void {
     this.#disarm();
-    if (this.#loop !== null) endWatch(this.#loop);
+    if (this.#loop !== null) running.delete(this.#loop);
     this.#loop = null;
     idle.delete(this);
+    // Node tells of the rejections of this tick when it is over.
+    this.#closed = new Promise((resolve) => {
+      setImmediate(() => {
+        endWatch();
+        resolve();
+      });
+    });
+  }
+
+  closed(): Promise<void> {
+    return this.#closed;
   }
 
   soon(): void {
@@ -112,9 +134,11 @@ export class NodeHost implements Host {
     this.#loop?.stuck();
   }
 
-  /** Resources that keep the process alive. */
+  /** Resources that keep the process alive, without our own. */
   activeResources(): number {
-    return process.getActiveResourcesInfo().length;
+    return (
+      process.getActiveResourcesInfo().length - (this.#isInTimer ? 1 : 0) - (this.#timer === null ? 0 : 1)
+    );
   }
 
   onInterrupt(onInterrupt: () => void): () => void {
@@ -140,17 +164,18 @@ const idle = new Set<NodeHost>();
 const running = new Set<HostedLoop>();
 let keepAlive: NodeJS.Timeout | null = null;
 
+/** Runs that are open, or were in this tick. */
+let watches = 0;
+
 function keepWatch(loop: HostedLoop): void {
-  if (running.size === 0) {
-    process.on('beforeExit', onBeforeExit);
-    process.on('unhandledRejection', onUnhandledRejection);
-  }
   running.add(loop);
+  if (watches++ > 0) return;
+  process.on('beforeExit', onBeforeExit);
+  process.on('unhandledRejection', onUnhandledRejection);
 }
 
-function endWatch(loop: HostedLoop): void {
-  running.delete(loop);
-  if (running.size > 0) return;
+function endWatch(): void {
+  if (--watches > 0) return;
   process.off('beforeExit', onBeforeExit);
   process.off('unhandledRejection', onUnhandledRejection);
   if (keepAlive !== null) clearInterval(keepAlive);

@@ -19,7 +19,8 @@ export class VirtualHost implements Host, HostedLoop {
   readonly #real: RealHost;
   #loop: HostedLoop | null = null;
   #now: number;
-  #restingResources = 0;
+  /** What is active in a process that waits for nothing of ours; looked at in the first turn. */
+  #restingResources: number | null = null;
   #waitsUntil = Number.POSITIVE_INFINITY;
   #isWaiting = false;
 
@@ -38,7 +39,7 @@ export class VirtualHost implements Host, HostedLoop {
 
   open(loop: HostedLoop): void {
     this.#loop = loop;
-    this.#restingResources = this.#real.activeResources?.() ?? 0;
+    this.#restingResources = null;
     this.#real.open(this);
   }
 
@@ -46,6 +47,10 @@ export class VirtualHost implements Host, HostedLoop {
     this.#isWaiting = false;
     this.#loop = null;
     this.#real.close();
+  }
+
+  async closed(): Promise<void> {
+    await this.#real.closed?.();
   }
 
   soon(): void {
@@ -65,6 +70,7 @@ export class VirtualHost implements Host, HostedLoop {
 
   /** The real host calls: a turn that was asked for, or time to look again at the world outside. */
   turn(): void {
+    this.#restingResources ??= this.#activeResources();
     if (this.#isWaiting) this.#advance();
     else this.#loop?.turn();
   }
@@ -83,12 +89,16 @@ export class VirtualHost implements Host, HostedLoop {
   }
 
   #advance(): void {
-    const others = (this.#real.activeResources?.() ?? 0) - this.#restingResources;
+    const others = this.#activeResources() - (this.#restingResources ?? 0);
     // A resource may end without a word to us, so look again; a foreign promise wakes the loop when it answers,
     // and if it never can, the real host finds out.
     if (others > 0) this.#real.wait(this.#real.time() + POLL_SECONDS);
     else if (this.pendingOutside() > 0) this.#real.wait(Number.POSITIVE_INFINITY);
     else this.#jump();
+  }
+
+  #activeResources(): number {
+    return this.#real.activeResources?.() ?? 0;
   }
 
   #jump(): void {

@@ -1,6 +1,7 @@
 /** Tests of asynchronous code, for any test runner. */
 import type { BaseEventLoop } from '../../core/base-events.ts';
-import { AssertionError, ExceptionGroup } from '../../core/exceptions.ts';
+import { ExceptionGroup } from '../../core/exception-groups.ts';
+import { asError, AssertionError } from '../../core/exceptions.ts';
 import { Runner } from '../../core/runners.ts';
 import { allTasks, type Task } from '../../core/tasks.ts';
 import type { CoroutineLike, ExceptionContext } from '../../core/types.ts';
@@ -68,5 +69,5 @@ async function runTest(fn: () => CoroutineBody, options: TestOptions): Promise<v
   if (leaks.length > 0) failures.push(new AssertionError(`left running: ${leaks.join(', ')}`));
   for (const context of reported) failures.push(context.exception ?? new AssertionError(context.message));
   if (failures.length === 1) throw failures[0];
-  if (failures.length > 1) throw new ExceptionGroup('the test failed in several ways', failures as Error[]);
+  if (failures.length > 1) throw new ExceptionGroup('the test failed in several ways', failures.map(asError));
 }
