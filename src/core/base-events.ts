@@ -384,6 +384,12 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     if (!this.#isAwake) this.#wake();
   }
 
+  /** @internal A wait for something outside is over, and perhaps with it the reason for virtual time to stand still. */
+  _endForeignWait(): void {
+    this._foreignWaits--;
+    if (!this.#isAwake) this.#wake();
+  }
+
   /** @internal The running handle has let async code go on. */
   _needDrain(): void {
     this.#attention |= DRAIN;

@@ -470,7 +470,7 @@ class PromiseFuture<T> extends Future<T> {
     const settle = (deliver: () => void): void => {
       if (settled) return;
       settled = true;
-      loop._foreignWaits--;
+      loop._endForeignWait();
       if (this._state === PENDING && !loop.isClosed()) deliver();
     };
     promise.then(

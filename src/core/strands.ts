@@ -178,7 +178,9 @@ export class RootScope extends Scope {
   set isParked(isParked: boolean) {
     if (isParked === this.isParked) return;
     this.state ^= PARKED_DRIVER;
-    if (this.#first === null) this.loop._foreignWaits += isParked ? 1 : -1;
+    if (this.#first !== null) return;
+    if (isParked) this.loop._foreignWaits++;
+    else this.loop._endForeignWait();
   }
 
   get hasOpenStrands(): boolean {
@@ -188,7 +190,7 @@ export class RootScope extends Scope {
   link(strand: Strand): void {
     const next = this.#first;
     if (next !== null) next.previous = strand;
-    else if (this.isParked) this.loop._foreignWaits--;
+    else if (this.isParked) this.loop._endForeignWait();
     strand.next = next;
     this.#first = strand;
   }
