@@ -11,6 +11,7 @@ import type { Host, HostedLoop } from './host.ts';
 import { logger } from './log.ts';
 import { ReadyQueue } from './ready-queue.ts';
 import { current, type Ready, runningLoop } from './running.ts';
+import { notes } from './task-notes.ts';
 import { ensureFuture, SurroundedTask, Task, type TaskFactory, TaskList, type TaskOptions } from './tasks.ts';
 import { type Timed, TimerHeap } from './timer-heap.ts';
 import type {
@@ -178,6 +179,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     this._timers.clear();
     for (const task of this._tasks) this.#reportPending(task);
     this._unretrieved.flush();
+    if (this.#debug) unawaited.debug = false;
     if (unawaited.enabled) reportUnawaited();
   }
 
@@ -212,10 +214,8 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   override setDebug(enabled: boolean): void {
     this.#debug = enabled;
     this._notesAwaits = enabled;
-    if (enabled) {
-      unawaited.enabled = true;
-      unawaited.debug = true;
-    }
+    if (enabled) notes.awaits = true;
+    unawaited.debug = enabled;
   }
 
   /**
@@ -448,6 +448,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   #enter(): void {
     if (this.#run === null) return;
     current.loop = this;
+    current.drainScope = null;
     try {
       this.#pump();
     } catch (error) {
@@ -518,6 +519,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     this.#iterationEnd = 0;
     this.#isAwake = false;
     current.loop = null;
+    current.drainScope = null;
     this._host.wait(this._timers.firstWhen);
   }
 
@@ -549,6 +551,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     current.driver = null;
     current.owner = null;
     current.loop = null;
+    current.drainScope = null;
     // What this iteration did not run stays for the next run, which begins an iteration of its own.
     this.#iterationEnd = this.#ready.head;
     this._host.close();

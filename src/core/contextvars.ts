@@ -59,6 +59,8 @@ export class Context {
    * a function and give its handle this very context, as `context=` does in Python.
    */
   bind<A extends unknown[], R>(fn: (...args: A) => R): (...args: A) => R {
+    if (typeof fn !== 'function')
+      throw new TypeError(`a callable object was expected by bind(), got ${repr(fn)}`);
     const bound = (...args: A): R => this.run(fn, ...args);
     Object.assign(bound, { [boundContext]: this, [boundFunction]: fn });
     return bound;
@@ -194,6 +196,7 @@ export class ContextVar<T> {
    * @throws RuntimeError if it was used already; RangeError if it is another variable's or another context's.
    */
   reset(token: Token<T>): void {
+    if (!(token instanceof Token)) throw new TypeError(`expected an instance of Token, got ${repr(token)}`);
     if (token._used) throw new RuntimeError(`${token} has already been used once`);
     if (token.var !== this) throw new RangeError(`${token} was created by a different ContextVar`);
     const context = currentContext();

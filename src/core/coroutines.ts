@@ -7,6 +7,7 @@ import { requireLoop } from './events.ts';
 import { current, type Driver, ERROR, PARKED, PENDING, RESULT, storedScope } from './running.ts';
 import { awaitCoroutine, isGeneratorFunction, type Scope, scopeOf, throwInto } from './strands.ts';
 import type { Body, Coroutine, CoroutineLike, Gen, Suspend } from './types.ts';
+import { noteAtAwait, notes } from './task-notes.ts';
 import { type Forgettable, forgetUnawaited, trackUnawaited, unawaited } from './unawaited.ts';
 
 const AsyncFunction = Object.getPrototypeOf(async () => {}) as object;
@@ -229,8 +230,9 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
   // Within the scope's context. A function without a closure: it is called for every async task.
   static #begin(this: void): unknown {
     const coro = starting as FunctionCoroutine<any>;
-    const call = coro.#call;
-    const result = call === null ? (coro.#fn as () => unknown)() : call();
+    // Not called as a method: stacks would name this class.
+    const call = coro.#call ?? (coro.#fn as () => unknown);
+    const result = call();
     if (!(result instanceof Promise)) return result;
     const driver = coro.#driver as Driver;
     driver._loop._needDrain();
@@ -300,6 +302,14 @@ export function runInScope<R>(scope: Scope, fn: () => R): R {
   if (current.storage !== null) return current.storage.run(scope, fn);
   current.drainScope = scope;
   return fn();
+}
+
+/** Refuse at the call of `run` what is no function: a promise or a generator would be of code that runs outside. */
+export function checkBody(body: unknown, name: string, argument: string): void {
+  if (typeof body === 'function') return;
+  throw new TypeError(
+    `${name}.run() wants a function, got ${repr(body)}: write run(async (${argument}) => { ... })`,
+  );
 }
 
 /** The body of a timeout or group, called with `argument` and driven inline. */
@@ -399,7 +409,8 @@ const coroutineFunctions = new WeakSet<Function>();
 
 /** `coro`, which somebody should await. */
 export function tracked<C extends Forgettable>(coro: C): C {
-  if (unawaited.enabled) trackUnawaited(coro);
+  if (unawaited.enabled || unawaited.debug) trackUnawaited(coro);
+  if (notes.awaits) noteAtAwait(coro);
   return coro;
 }
 
@@ -455,27 +466,34 @@ class PromiseFuture<T> extends Future<T> {
     this.#controller = new AbortController();
     const { signal } = this.#controller;
     const { driver } = current;
-    const scope = driver === null ? null : scopeOf(driver);
-    this.follow(
-      scope !== null && isAsyncFunction(start) ? runInScope(scope, () => start(signal)) : start(signal),
-    );
+    const promise =
+      driver !== null && isAsyncFunction(start)
+        ? runInScope(scopeOf(driver), () => start(signal))
+        : start(signal);
+    if (typeof (promise as PromiseLike<T> | null | undefined)?.then !== 'function') {
+      throw new TypeError(
+        `the function given to fromPromise() gave ${repr(promise)} in place of a promise: is a return missing?`,
+      );
+    }
+    this.follow(promise);
   }
 
-  follow(promise: PromiseLike<T>): void {
+  follow(thenable: PromiseLike<T>): void {
     const loop = this._loop;
+    // What is no native promise is taken as `await` would take it.
+    const promise = Promise.resolve(thenable);
     // What the promise waits for is outside of the loop: virtual time must not pass it by.
     loop._foreignWaits++;
     loop._needDrain();
-    let settled = false;
-    const settle = (deliver: () => void): void => {
-      if (settled) return;
-      settled = true;
+    const settle = (state: number, value: unknown): void => {
       loop._endForeignWait();
-      if (this._state === PENDING && !loop.isClosed()) deliver();
+      if (this._state !== PENDING || loop.isClosed()) return;
+      if (state === RESULT) this._finish(RESULT, value);
+      else this._fail(value);
     };
     promise.then(
-      (value) => settle(() => this._finish(RESULT, value)),
-      (error) => settle(() => this._fail(error)),
+      (value) => settle(RESULT, value),
+      (error) => settle(ERROR, error),
     );
   }
 

@@ -14,12 +14,13 @@ const MAX_TASKS = 50;
  */
 export class DeadlockError extends RuntimeError {
   /** The tasks that wait. */
-  readonly tasks: readonly Task<any>[];
+  declare readonly tasks: readonly Task<any>[];
 
   /** @internal */
   constructor(tasks: TaskList) {
     super(report([...tasks]));
-    this.tasks = [...tasks];
+    // Not enumerable: the message says what is to be said of them, and printing the error must not print them all.
+    Object.defineProperty(this, 'tasks', { value: [...tasks] });
   }
 
   static {

@@ -334,6 +334,8 @@ export function _setRunningLoop(loop: AbstractEventLoop | null): void {
   current.loop = loop as BaseEventLoop | null;
 }
 
+const UNITS: Readonly<Record<string, number>> = { hours: 3600, minutes: 60, seconds: 1, milliseconds: 0.001 };
+
 /** @internal A time span in seconds. NaN and what is no span are refused; `Infinity` means never. */
 export function toSeconds(delay: Delay, name = 'delay'): number {
   if (typeof delay === 'number') {
@@ -342,13 +344,12 @@ export function toSeconds(delay: Delay, name = 'delay'): number {
   }
   if (delay === null || delay === undefined) throw new TypeError(`${name} must not be None`);
   if (typeof delay === 'object') {
-    const { hours = 0, minutes = 0, seconds = 0, milliseconds = 0, ...rest } = delay;
-    const unknown = Object.keys(rest);
-    if (unknown.length === 0)
-      return toSeconds(hours * 3600 + minutes * 60 + seconds + milliseconds / 1000, name);
-    throw new TypeError(
-      `${name} has no part '${unknown[0]}': use hours, minutes, seconds, milliseconds, as in { milliseconds: 250 }`,
-    );
+    const parts = Object.entries(delay);
+    const wrong = parts.find(([unit, value]) => !(unit in UNITS) || typeof value !== 'number');
+    if (parts.length > 0 && wrong === undefined) {
+      const seconds = parts.reduce((sum, [unit, value]) => sum + value * (UNITS[unit] as number), 0);
+      return toSeconds(seconds, name);
+    }
   }
   throw new TypeError(
     `${name} must be a number of seconds or an object such as { milliseconds: 250 }, got ${repr(delay)}`,

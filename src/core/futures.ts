@@ -6,7 +6,7 @@ import { CancelledError, InvalidStateError, isCancelledError, RuntimeError } fro
 import { extractStack, formatCallback, formatPlace, repr } from './format-helpers.ts';
 import { CANCELLED, current, ERROR, PENDING, RESULT, RESUME, SUSPENDED, type Waiter } from './running.ts';
 import { awaitFuture } from './strands.ts';
-import { noteAwait } from './task-notes.ts';
+import { noteAtAwait, noteAwait } from './task-notes.ts';
 import type { Awaitable, StackFrame, Suspend } from './types.ts';
 
 /** An error was set and nobody retrieved it. */
@@ -51,6 +51,7 @@ export class Future<T> implements Awaitable<T> {
   constructor(options?: { loop?: AbstractEventLoop | null }) {
     this._loop = (options?.loop ?? getEventLoop()) as BaseEventLoop;
     if (this._loop.getDebug()) creation.set(this, extractStack());
+    if (this._loop._notesAwaits) noteAtAwait(this);
   }
 
   /** The loop that it belongs to. */
@@ -134,6 +135,9 @@ export class Future<T> implements Awaitable<T> {
    * @param options.context - to run it in; default a copy of the current one.
    */
   addDoneCallback(fn: (future: this) => unknown, options?: { context?: Context | null }): void {
+    if (typeof fn !== 'function') {
+      throw new TypeError(`a callable object was expected by addDoneCallback(), got ${repr(fn)}`);
+    }
     this._addWaiter(new Handle(fn, [this], this._loop, options?.context));
   }
 

@@ -55,6 +55,8 @@ export interface Host {
   drained(next: () => void): void;
   /** Where there are interrupts (Ctrl-C): call `onInterrupt` at the first one. Returns how to stop listening. */
   onInterrupt?(onInterrupt: () => void): () => void;
+  /** Let the process exit with `code`, whatever becomes of the error that ends it. */
+  exitWith?(code: number): void;
   /** Call `report` every `seconds` of real time, without keeping the process alive. Returns how to stop. */
   every?(seconds: number, report: () => void): () => void;
 }

@@ -85,7 +85,7 @@ export class Runner {
     try {
       return await (this.#serving === null ? loop.runUntilComplete(task) : task.toPromise());
     } catch (error) {
-      if (isCancelledError(error) && interrupts > 0 && task.uncancel() === 0) throw new KeyboardInterrupt();
+      if (isCancelledError(error) && interrupts > 0 && task.uncancel() === 0) throw interrupted(loop);
       throw error;
     } finally {
       stopListening?.();
@@ -212,6 +212,14 @@ class AllEnded extends Future<void> {
   release(): void {
     if (this._state === PENDING) this._finish(RESULT, undefined);
   }
+}
+
+/** What a shell expects of a program that Ctrl-C has ended: the code of the signal, and no stack. */
+function interrupted(loop: BaseEventLoop): KeyboardInterrupt {
+  loop._host.exitWith?.(130);
+  const error = new KeyboardInterrupt();
+  error.stack = 'KeyboardInterrupt';
+  return error;
 }
 
 function reportStubborn(tasks: readonly Task<any>[]): void {

@@ -4,14 +4,18 @@
  */
 import { extractStack, formatPlace, isForeign, parseStack } from './format-helpers.ts';
 import { logger } from './log.ts';
+import { runningTask } from './running.ts';
 import type { StackFrame } from './types.ts';
 
 const awaiting = new WeakMap<object, StackFrame>();
 const requests = new WeakMap<object, Error>();
 const warned = new Set<string>();
 
-/** Whether requests are noted: not in production, where the host says so. */
-export const notes = { requests: false };
+/**
+ * What is noted: requests not in production, where the host says so; the places of awaits once a loop that notes them
+ * was made.
+ */
+export const notes = { requests: false, awaits: false };
 
 // The place of a request costs microseconds, and only a swallowed request needs it: the first ones are noted.
 const MAX_PLACES = 1000;
@@ -21,8 +25,22 @@ let places = 0;
 export function noteAwait(task: object | null): void {
   if (task === null) return;
   const frame = extractStack(1)[0];
-  if (frame === undefined) awaiting.delete(task);
-  else awaiting.set(task, frame);
+  if (frame !== undefined) awaiting.set(task, frame);
+}
+
+/**
+ * Note the place where async code awaits `awaitable`. Its `then` is called from a microtask without a stack, but is
+ * looked up at the very place: so the look-up is what tells.
+ */
+export function noteAtAwait(awaitable: object): void {
+  const prototype = Object.getPrototypeOf(awaitable) as { then: unknown };
+  Object.defineProperty(awaitable, 'then', {
+    configurable: true,
+    get() {
+      noteAwait(runningTask());
+      return prototype.then;
+    },
+  });
 }
 
 /** Where `task` awaits, if it was noted. */

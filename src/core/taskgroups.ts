@@ -1,6 +1,6 @@
 /** Task groups. Counterpart: `asyncio/taskgroups.py`. */
 import type { BaseEventLoop } from './base-events.ts';
-import { bodyCoroutine, coroutine, iscoroutine } from './coroutines.ts';
+import { bodyCoroutine, checkBody, coroutine, iscoroutine } from './coroutines.ts';
 import { requireLoop } from './events.ts';
 import { BaseExceptionGroup } from './exception-groups.ts';
 import { asError, isBaseError, isCancelledError, RuntimeError } from './exceptions.ts';
@@ -72,7 +72,7 @@ export class TaskGroup {
 
   constructor(options?: { limit?: number | null }) {
     const limit = options?.limit ?? null;
-    if (limit !== null && !(limit >= 1))
+    if (limit !== null && !(typeof limit === 'number' && limit >= 1))
       throw new RangeError(`limit must be at least 1 or null, got ${repr(limit)}`);
     this.#limit = limit ?? Number.POSITIVE_INFINITY;
   }
@@ -148,6 +148,7 @@ export class TaskGroup {
   run<T>(body: (tg: TaskGroup) => Gen<T>): Coroutine<T>;
   run<T>(body: (tg: TaskGroup) => T | PromiseLike<T>): Coroutine<T>;
   run(body: (tg: TaskGroup) => unknown): Coroutine<unknown> {
+    checkBody(body, 'TaskGroup', 'tg');
     return runGroup(this, body);
   }
 
@@ -245,7 +246,8 @@ export class TaskGroup {
     const error = task._takeError();
     this.#errors.push(error);
     if (isBaseError(error)) this.#baseError ??= { error };
-    if (this.#parent?.done()) {
+    // A strand may outlive its task, and then still waits for the group.
+    if (this.#parent?.done() && !(this.#target instanceof Scope)) {
       (this.#loop as BaseEventLoop).callExceptionHandler({
         message: `Task ${task} has errored out but its parent task ${this.#parent} is already completed`,
         exception: error,

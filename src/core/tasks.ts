@@ -2,7 +2,14 @@
 import { badYield } from './bad-yield.ts';
 import type { BaseEventLoop } from './base-events.ts';
 import { Context, copyContextOrNull } from './contextvars.ts';
-import { coroutineName, FunctionCoroutine, type Runnable, toCoroutine } from './coroutines.ts';
+import {
+  coroutineName,
+  FunctionCoroutine,
+  fromPromise,
+  iscoroutine,
+  type Runnable,
+  toCoroutine,
+} from './coroutines.ts';
 import { type AbstractEventLoop, getEventLoop, getRunningLoop, requireLoop } from './events.ts';
 import { CancelledError, isBaseError, isCancelledError, RuntimeError } from './exceptions.ts';
 import { formatStack, parseStack, repr } from './format-helpers.ts';
@@ -622,15 +629,15 @@ export function ensureFuture<T>(
 /** A coroutine for what `run` and `ensureFuture` take: a promise is awaited in one. */
 export function asCoroutine<T>(obj: AwaitableLike<T>): CoroutineLike<T> {
   if (typeof obj === 'function') return obj;
-  const { next, then } = (obj ?? {}) as { next?: unknown; then?: unknown };
-  if (typeof next === 'function' && !isfuture(obj)) return obj as CoroutineLike<T>;
-  if (typeof then !== 'function') {
+  if (iscoroutine(obj)) return obj as CoroutineLike<T>;
+  if (typeof (obj as PromiseLike<T> | null | undefined)?.then !== 'function') {
     throw new TypeError(`An asyncio.Future, a coroutine or an awaitable is required, got ${repr(obj)}`);
   }
   // A started promise that fails before its task begins must not count as unhandled.
   if (obj instanceof Promise) obj.catch(() => {});
-  return async function wrapAwaitable() {
-    return await (obj as PromiseLike<T>);
+  // A generator, so that the wait for the promise can be cancelled.
+  return function* wrapAwaitable(): Gen<T> {
+    return yield* isfuture(obj) ? (obj as Future<T>) : fromPromise(obj as PromiseLike<T>);
   };
 }
 

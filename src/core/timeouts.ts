@@ -1,5 +1,5 @@
 /** Timeouts. Counterpart: `asyncio/timeouts.py`. */
-import { bodyCoroutine, coroutine } from './coroutines.ts';
+import { bodyCoroutine, checkBody, coroutine } from './coroutines.ts';
 import { type Handle, requireLoop, toSeconds } from './events.ts';
 import { CancelledError, isCancelledError, RuntimeError, TimeoutError } from './exceptions.ts';
 import { ScopeSignal } from './signals.ts';
@@ -76,6 +76,7 @@ export class Timeout {
   run<T>(body: (cm: Timeout) => Gen<T>): Coroutine<T>;
   run<T>(body: (cm: Timeout) => T | PromiseLike<T>): Coroutine<T>;
   run(body: (cm: Timeout) => unknown): Coroutine<unknown> {
+    checkBody(body, 'Timeout', 'cm');
     return runTimeout(this, body, undefined);
   }
 

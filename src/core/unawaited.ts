@@ -23,7 +23,7 @@ interface Watched {
   readonly created: StackFrame[] | null;
 }
 
-/** Off in production, where the host says so; always on in debug mode. */
+/** Whether coroutines are watched: not in production, where the host says so; always in debug mode. */
 export const unawaited = { enabled: false, debug: false };
 
 /** New ones, and those that were not claimed when the list was looked through the last time. */

@@ -18,7 +18,7 @@ import {
   isCancelledError,
   TimeoutError,
 } from './exceptions.ts';
-import { typeName } from './format-helpers.ts';
+import { repr, typeName } from './format-helpers.ts';
 import { Future, isfuture } from './futures.ts';
 import { logger } from './log.ts';
 import {
@@ -162,6 +162,12 @@ class Turn extends BaseCoroutine<any> {
 
 const turn = new Turn();
 
+/** Without duplicates: a future or coroutine that is given twice is one. All `sleep(0)` are one object, and are not. */
+function distinct<T>(aws: Iterable<T>): T[] {
+  const seen = new Set<T>();
+  return [...aws].filter((aw) => (aw as unknown) === turn || (!seen.has(aw) && seen.add(aw)));
+}
+
 /**
  * Wait for `delay` seconds, then give `result`.
  *
@@ -303,6 +309,11 @@ export function gather<A extends readonly AwaitableLike<unknown>[]>(...aws: A): 
 export function gather(...args: unknown[]): Future<any> {
   const [first, second] = args;
   const isList = Array.isArray(first);
+  if (isList && second !== undefined && !isOptions(second)) {
+    throw new TypeError(
+      `gather() takes one array and then options such as { returnExceptions: true }, got ${repr(second)}`,
+    );
+  }
   const aws = (isList ? first : args) as AwaitableLike<unknown>[];
   const returnExceptions =
     isList && (second as { returnExceptions?: boolean } | undefined)?.returnExceptions === true;
@@ -313,18 +324,26 @@ export function gather(...args: unknown[]): Future<any> {
   }
   let loop = _getRunningLoop() as BaseEventLoop | null;
   const futures = new Map<unknown, Future<any>>();
+  const places: Future<any>[] = [];
   for (const aw of aws) {
-    if (futures.has(aw)) continue;
-    warnStarted(aw, 'gather');
-    const future = ensureFuture(aw, { loop });
-    loop ??= future._loop;
-    if ((future as unknown) !== aw && future instanceof Task) future._beQuiet();
-    futures.set(aw, future);
+    let future = aw === turn ? undefined : futures.get(aw);
+    if (future === undefined) {
+      warnStarted(aw, 'gather');
+      future = ensureFuture(aw, { loop });
+      loop ??= future._loop;
+      if ((future as unknown) !== aw && future instanceof Task) future._beQuiet();
+      futures.set(aw, future);
+    }
+    places.push(future);
   }
   const outer = new GatheringFuture(loop as BaseEventLoop, returnExceptions);
-  const places = aws.map((aw) => futures.get(aw) as Future<any>);
-  outer.watch(places, new Set(futures.values()));
+  outer.watch(places, new Set(places));
   return outer;
+}
+
+function isOptions(obj: unknown): boolean {
+  if (typeof obj !== 'object' || obj === null || Array.isArray(obj)) return false;
+  return !isfuture(obj) && !iscoroutine(obj) && typeof (obj as { then?: unknown }).then !== 'function';
 }
 
 let warnedStarted = false;
@@ -373,8 +392,9 @@ const waitCoroutine = /* @__PURE__ */ coroutine(function* wait(
   aws: Iterable<any>,
   options?: { timeout?: Delay | null; returnWhen?: ReturnWhen },
 ): Gen<[Set<Future<any>>, Set<Future<any>>]> {
-  if (isfuture(aws) || iscoroutine(aws))
+  if (isfuture(aws) || iscoroutine(aws) || !isIterable(aws)) {
     throw new TypeError(`expect a list of futures, not ${typeName(aws)}`);
+  }
   const size = (aws as { size?: number }).size ?? (aws as { length?: number }).length;
   if (size === 0) throw new RangeError('Set of Tasks/Futures is empty.');
   const returnWhen = options?.returnWhen ?? ALL_COMPLETED;
@@ -395,6 +415,10 @@ const waitCoroutine = /* @__PURE__ */ coroutine(function* wait(
   for (const future of futures) (future.done() ? done : pending).add(future);
   return [done, pending];
 });
+
+function isIterable(obj: unknown): boolean {
+  return typeof (obj as Iterable<unknown> | null | undefined)?.[Symbol.iterator] === 'function';
+}
 
 /** One future's part in a `wait`. */
 class WaitWaiter implements Waiter {
@@ -605,7 +629,7 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Don
   /** @internal */
   constructor(aws: Iterable<AwaitableLike<T>>, timeout: number | null) {
     this.#loop = getEventLoop() as BaseEventLoop;
-    this.#todo = new Set([...new Set(aws)].map((aw) => ensureFuture(aw, { loop: this.#loop })));
+    this.#todo = new Set(distinct(aws).map((aw) => ensureFuture(aw, { loop: this.#loop })));
     const timer =
       timeout !== null && this.#todo.size > 0 ? this.#loop.callLater(timeout, () => this.onTimeout()) : null;
     const onDone = (future: Future<any>): void => {
@@ -712,7 +736,7 @@ export function asCompleted<T>(
   aws: Iterable<AwaitableLike<T>>,
   options?: { timeout?: Delay | null },
 ): AsCompleted<T> {
-  if (isfuture(aws) || iscoroutine(aws) || typeof (aws as { then?: unknown } | null)?.then === 'function') {
+  if (isfuture(aws) || iscoroutine(aws) || !isIterable(aws)) {
     const name = iscoroutine(aws) ? 'coroutine' : typeName(aws);
     throw new TypeError(`expects an iterable of awaitables, not ${name}`);
   }

@@ -136,6 +136,9 @@ export class NodeHost implements Host {
 
   /** Resources that keep the process alive, without our own. */
   activeResources(): number {
+    // Made at their first use, they count from then on when they are pipes.
+    void process.stdout;
+    void process.stderr;
     return (
       process.getActiveResourcesInfo().length - (this.#isInTimer ? 1 : 0) - (this.#timer === null ? 0 : 1)
     );
@@ -150,6 +153,13 @@ export class NodeHost implements Host {
     };
     process.on('SIGINT', listener);
     return () => process.off('SIGINT', listener);
+  }
+
+  exitWith(code: number): void {
+    // At the very end: an error that nobody catches would set its own.
+    process.once('exit', () => {
+      process.exitCode = code;
+    });
   }
 
   every(seconds: number, report: () => void): () => void {

@@ -23,6 +23,8 @@ export class VirtualHost implements Host, HostedLoop {
   #restingResources: number | null = null;
   #waitsUntil = Number.POSITIVE_INFINITY;
   #isWaiting = false;
+  /** Whether what was queued in the process when the loop became idle has had its turn. */
+  #hasLookedOnce = false;
 
   constructor(real: RealHost, start = 0) {
     this.#real = real;
@@ -65,6 +67,7 @@ export class VirtualHost implements Host, HostedLoop {
   wait(when: number): void {
     this.#waitsUntil = when;
     this.#isWaiting = true;
+    this.#hasLookedOnce = false;
     this.#advance();
   }
 
@@ -94,7 +97,14 @@ export class VirtualHost implements Host, HostedLoop {
     // and if it never can, the real host finds out.
     if (others > 0) this.#real.wait(this.#real.time() + POLL_SECONDS);
     else if (this.pendingOutside() > 0) this.#real.wait(Number.POSITIVE_INFINITY);
-    else this.#jump();
+    else if (this.#hasLookedOnce) this.#jump();
+    else this.#lookAgain();
+  }
+
+  // Code that no task waits for may be between two awaits of promises that are queued already.
+  #lookAgain(): void {
+    this.#hasLookedOnce = true;
+    this.#real.soon();
   }
 
   #activeResources(): number {

@@ -1,5 +1,6 @@
 /** A loop in virtual time. */
 import { BaseEventLoop } from '../../core/base-events.ts';
+import { notes } from '../../core/task-notes.ts';
 import { NodeHost } from '../../host/node.ts';
 import { VirtualHost } from '../../host/virtual.ts';
 
@@ -22,5 +23,6 @@ export class VirtualEventLoop extends BaseEventLoop {
   constructor(options: { start?: number; places?: boolean } = {}) {
     super(new VirtualHost(new NodeHost(), options.start ?? 0));
     this._notesAwaits = options.places ?? true;
+    if (this._notesAwaits) notes.awaits = true;
   }
 }
