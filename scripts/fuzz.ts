@@ -54,14 +54,27 @@ async function fuzzStrands(first: number, count: number, goOn: boolean): Promise
   return bad;
 }
 
-async function fuzz(name: Exclude<StyleName, 'strands'>, first: number, count: number, goOn: boolean): Promise<number> {
+async function fuzz(
+  name: Exclude<StyleName, 'strands'>,
+  first: number,
+  count: number,
+  goOn: boolean,
+): Promise<number> {
   const eager = name === 'eager';
   let bad = 0;
   for (let at = 0; at < count; at += BATCH) {
-    const programs = [...seeds(first + at, Math.min(BATCH, count - at))].map((seed) => generate(seed, { eager }));
+    const programs = [...seeds(first + at, Math.min(BATCH, count - at))].map((seed) =>
+      generate(seed, { eager }),
+    );
     // Half of the seeds with awaits of finished promises strewn in.
-    const [plain, noisy] = [programs.filter((p) => p.seed % 2 === 0), programs.filter((p) => p.seed % 2 === 1)];
-    for (const [noise, some] of [[false, plain], [true, noisy]] as const) {
+    const [plain, noisy] = [
+      programs.filter((p) => p.seed % 2 === 0),
+      programs.filter((p) => p.seed % 2 === 1),
+    ];
+    for (const [noise, some] of [
+      [false, plain],
+      [true, noisy],
+    ] as const) {
       const style: Style = { kind: eager ? 'generators' : name, noise };
       for (const difference of await compare(some, style)) {
         console.log(`\n${name}${noise ? ' with noise' : ''}, ${describe(await shrink(difference))}`);
@@ -99,7 +112,10 @@ async function main(): Promise<number> {
   for (const style of chosen) {
     if (values.print) {
       for (const s of seeds(seed, count)) {
-        const text = style === 'strands' ? showStrands(generateStrands(s)) : show(generate(s, { eager: style === 'eager' }));
+        const text =
+          style === 'strands'
+            ? showStrands(generateStrands(s))
+            : show(generate(s, { eager: style === 'eager' }));
         console.log(`# ${style}, seed ${s}\n${text}\n`);
       }
       continue;

@@ -23,7 +23,7 @@ import type {
   Gen,
   StackFrame,
 } from './types.ts';
-import { reportUnawaited, unawaited } from './unawaited.ts';
+import { releaseClaimed, reportUnawaited, unawaited } from './unawaited.ts';
 import { Unretrieved } from './unretrieved.ts';
 
 /** A step has let async code go on: the next handle waits until the microtasks have drained. */
@@ -515,6 +515,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
 
   #idle(): void {
     this._unretrieved.sweep();
+    releaseClaimed();
     this.#ready.clear();
     this.#iterationEnd = 0;
     this.#isAwake = false;

@@ -301,6 +301,7 @@ export function runInScope<R>(scope: Scope, fn: () => R): R {
   current.storage ??= scope.root.loop._host.storage;
   if (current.storage !== null) return current.storage.run(scope, fn);
   current.drainScope = scope;
+  current.isStorageMissing = true;
   return fn();
 }
 

@@ -99,9 +99,17 @@ export function typeName(value: unknown): string {
   return (typeof value === 'function' ? 'function' : value.constructor?.name) || 'object';
 }
 
+function nameOf(fn: Function): string {
+  try {
+    return String(fn.name) || '<anonymous>';
+  } catch {
+    return '<anonymous>';
+  }
+}
+
 /** `f()`, or `f(1, 'x')` in debug mode, since arguments may be secret. */
 export function formatCallback(callback: unknown, args: readonly unknown[], debug: boolean): string {
-  const name = typeof callback === 'function' ? callback.name || '<anonymous>' : repr(callback);
+  const name = typeof callback === 'function' ? nameOf(callback) : repr(callback);
   return `${name}(${debug ? args.map((arg) => repr(arg)).join(', ') : ''})`;
 }
 

@@ -46,7 +46,9 @@ export const current: {
   storage: ContextStorage | null;
   /** The scope of the async step that drains now, where the host has no context storage. */
   drainScope: Scope | null;
-} = { loop: null, driver: null, owner: null, storage: null, drainScope: null };
+  /** Whether a host without a context storage has run async code. */
+  isStorageMissing: boolean;
+} = { loop: null, driver: null, owner: null, storage: null, drainScope: null, isStorageMissing: false };
 
 /** The scope that the running async code was started in, or null in other code. */
 export function storedScope(): Scope | null {

@@ -628,12 +628,10 @@ function detachedScope(): Scope | null {
 }
 
 function noLoop(): RuntimeError {
-  const hint =
-    current.storage === null && current.drainScope === null
-      ? ': await it in a task (asyncio.run, createTask); where the host cannot follow async functions, wait for a ' +
-        'foreign promise through fromPromise'
-      : ': await it in a task (asyncio.run, createTask)';
-  return new RuntimeError(`no running event loop${hint}`);
+  const hint = current.isStorageMissing
+    ? '; where the host cannot follow async functions, wait for a foreign promise through fromPromise'
+    : '';
+  return new RuntimeError(`no running event loop: await it in a task (asyncio.run, createTask)${hint}`);
 }
 
 /**

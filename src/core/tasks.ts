@@ -73,6 +73,8 @@ const HAS_SIGNAL = 64;
 const HAS_SLOT = 32;
 /** A cancellation was asked for, and where is noted. */
 const REQUEST_NOTED = 128;
+/** `cancel` is on the stack. */
+const IN_CANCEL = 256;
 
 /** What hears of a task's cancellation requests: the signals of the scopes inside. */
 export const cancelListeners = new WeakMap<object, (reason: CancelledError) => void>();
@@ -111,8 +113,9 @@ export class Task<T> extends Future<T> implements CancelTarget {
     this._name = name === undefined || name === null ? ++nameCounter : String(name);
     this._context = options?.context ?? copyContextOrNull();
     // Async code keeps the storages' values of the code that made its task; in a step of ours there are none.
-    if (current.storage !== null && current.owner === null && this._coro instanceof FunctionCoroutine) {
-      this._coro._surroundings = current.storage.snapshot();
+    const { storage } = current;
+    if (storage !== null && this._coro instanceof FunctionCoroutine && storage.getStore() !== undefined) {
+      this._coro._surroundings = storage.snapshot();
     }
     const loop = this._loop;
     loop._tasks.add(this);
@@ -171,8 +174,12 @@ export class Task<T> extends Future<T> implements CancelTarget {
   }
 
   private cancelWaits(msg: unknown): void {
+    // Tasks that wait for each other in a circle would go round for ever.
+    if (this._flags & IN_CANCEL) return;
+    this._flags |= IN_CANCEL;
     if (this._root !== null) this._root.cancelInside(this._root, msg);
     else if (this._waiter === null || !this._waiter.cancel(msg)) this._requireCancel(msg);
+    this._flags &= ~IN_CANCEL;
   }
 
   /** @internal `cancel()` on behalf of a timeout or group in the task's own generator: the signals are theirs. */
@@ -252,6 +259,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
   }
 
   private follow(signal: AbortSignal): void {
+    checkSignal(signal);
     if (this._state !== PENDING) return;
     const abort = (): void => {
       this.cancel(signal.reason);
@@ -539,6 +547,13 @@ export class Task<T> extends Future<T> implements CancelTarget {
     const frame = this._state === PENDING ? awaitPlace(this) : null;
     return frame === null ? '' : ` running at ${frame.file}:${frame.line}`;
   }
+}
+
+/** Refuse what is no AbortSignal, an AbortController above all. */
+export function checkSignal(signal: unknown): void {
+  if (typeof (signal as AbortSignal | null | undefined)?.addEventListener === 'function') return;
+  const hint = signal instanceof AbortController ? ': pass controller.signal' : '';
+  throw new TypeError(`signal must be an AbortSignal, got ${repr(signal)}${hint}`);
 }
 
 /** A task whose steps run in the surroundings of the code that made it (`asyncContext: true`). */

@@ -50,6 +50,11 @@ export function forgetUnawaited(coro: Forgettable): void {
   if (entry !== undefined) watched.delete(entry.ref);
 }
 
+/** Let go of what was claimed, and of all that it holds. Called when a loop has nothing to do. */
+export function releaseClaimed(): void {
+  if (nursery.length > 0) nursery = nursery.filter((coro) => !coro._isClaimed());
+}
+
 function sweep(): void {
   for (const coro of survivors) if (!coro._isClaimed()) watch(coro);
   survivors = nursery.filter((coro) => !coro._isClaimed());

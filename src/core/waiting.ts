@@ -33,7 +33,7 @@ import {
 } from './running.ts';
 import { awaitFuture, awaitTurn, isGeneratorFunction } from './strands.ts';
 import { notes } from './task-notes.ts';
-import { ensureFuture, Task } from './tasks.ts';
+import { checkSignal, ensureFuture, Task } from './tasks.ts';
 import type { Timed } from './timer-heap.ts';
 import { Timeout } from './timeouts.ts';
 import type { AwaitableLike, Coroutine, Delay, Gen, ResultOf, Results, Suspend } from './types.ts';
@@ -162,10 +162,15 @@ class Turn extends BaseCoroutine<any> {
 
 const turn = new Turn();
 
-/** Without duplicates: a future or coroutine that is given twice is one. All `sleep(0)` are one object, and are not. */
+/** A function makes a coroutine each time, and all `sleep(0)` are one object but not one coroutine. */
+function isMaker(aw: unknown): boolean {
+  return typeof aw === 'function' || aw === turn;
+}
+
+/** Without duplicates: a future or coroutine that is given twice is one. */
 function distinct<T>(aws: Iterable<T>): T[] {
   const seen = new Set<T>();
-  return [...aws].filter((aw) => (aw as unknown) === turn || (!seen.has(aw) && seen.add(aw)));
+  return [...aws].filter((aw) => isMaker(aw) || (!seen.has(aw) && seen.add(aw)));
 }
 
 /**
@@ -326,7 +331,7 @@ export function gather(...args: unknown[]): Future<any> {
   const futures = new Map<unknown, Future<any>>();
   const places: Future<any>[] = [];
   for (const aw of aws) {
-    let future = aw === turn ? undefined : futures.get(aw);
+    let future = isMaker(aw) ? undefined : futures.get(aw);
     if (future === undefined) {
       warnStarted(aw, 'gather');
       future = ensureFuture(aw, { loop });
@@ -491,6 +496,7 @@ export function waitFor<T>(
   options?: { signal?: AbortSignal },
 ): Coroutine<T> {
   warnStarted(aw, 'waitFor');
+  if (options?.signal !== undefined) checkSignal(options.signal);
   const seconds = timeout === null || timeout === undefined ? null : toSeconds(timeout, 'timeout');
   return waitForCoroutine(aw, seconds, options?.signal) as Coroutine<T>;
 }

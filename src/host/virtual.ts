@@ -10,6 +10,16 @@ export interface RealHost extends Host {
 /** Seconds between two looks at whether the world outside is done. */
 const POLL_SECONDS = 0.001;
 
+/** Turns that code gets which nobody waits for: it may be between two promises that are queued already. */
+const IDLE_TURNS = 2;
+
+/**
+ * Looks, a poll apart, that a foreign promise gets when nothing new is active in the process. Mostly nobody but a
+ * sleeping task will settle it, but an older socket could; before a deadlock is declared, it gets a second.
+ */
+const FOREIGN_LOOKS = 5;
+const LAST_LOOKS = 1000;
+
 /**
  * Time starts at 0 and jumps to the next deadline when nothing is ready and nothing outside is pending. If nothing
  * is timed either, the loop is stuck: a deadlock.
@@ -23,8 +33,8 @@ export class VirtualHost implements Host, HostedLoop {
   #restingResources: number | null = null;
   #waitsUntil = Number.POSITIVE_INFINITY;
   #isWaiting = false;
-  /** Whether what was queued in the process when the loop became idle has had its turn. */
-  #hasLookedOnce = false;
+  /** Looks at the world outside since the loop became idle. */
+  #looks = 0;
 
   constructor(real: RealHost, start = 0) {
     this.#real = real;
@@ -67,7 +77,7 @@ export class VirtualHost implements Host, HostedLoop {
   wait(when: number): void {
     this.#waitsUntil = when;
     this.#isWaiting = true;
-    this.#hasLookedOnce = false;
+    this.#looks = 0;
     this.#advance();
   }
 
@@ -92,19 +102,18 @@ export class VirtualHost implements Host, HostedLoop {
   }
 
   #advance(): void {
-    const others = this.#activeResources() - (this.#restingResources ?? 0);
-    // A resource may end without a word to us, so look again; a foreign promise wakes the loop when it answers,
-    // and if it never can, the real host finds out.
-    if (others > 0) this.#real.wait(this.#real.time() + POLL_SECONDS);
-    else if (this.pendingOutside() > 0) this.#real.wait(Number.POSITIVE_INFINITY);
-    else if (this.#hasLookedOnce) this.#jump();
-    else this.#lookAgain();
+    this.#looks++;
+    const isActive = this.#activeResources() > (this.#restingResources ?? 0);
+    const patience = this.#waitsUntil === Number.POSITIVE_INFINITY ? LAST_LOOKS : FOREIGN_LOOKS;
+    // A resource may end without a word to us, so look again; a foreign promise wakes the loop when it answers.
+    if (isActive) this.#poll();
+    else if (this.#looks <= IDLE_TURNS) this.#real.soon();
+    else if (this.pendingOutside() > 0 && this.#looks <= IDLE_TURNS + patience) this.#poll();
+    else this.#jump();
   }
 
-  // Code that no task waits for may be between two awaits of promises that are queued already.
-  #lookAgain(): void {
-    this.#hasLookedOnce = true;
-    this.#real.soon();
+  #poll(): void {
+    this.#real.wait(this.#real.time() + POLL_SECONDS);
   }
 
   #activeResources(): number {
