@@ -15,15 +15,50 @@ function prune(outDir, rootDir) {
   }
 }
 
+/**
+ * Declarations by tsc, file for file; the code of each entry in as few files as there are layers, since Node takes
+ * a millisecond to find and load each module.
+ */
 export async function buildLibrary() {
+  const dist = path.join(root, 'dist');
+  rmSync(dist, { recursive: true, force: true });
   await tsc('tsconfig.build.json');
-  prune(path.join(root, 'dist'), path.join(root, 'src'));
+  // The packages may have been installed a moment ago.
+  const { rolldown } = await import('rolldown');
+  const entries = ['index', 'web', 'http/index', 'tools/testing/index'];
+  const bundle = await rolldown({
+    input: Object.fromEntries(entries.map((entry) => [entry, path.join(root, 'src', `${entry}.ts`)])),
+    external: [/^node:/, /^undici/],
+    onLog: (level, log, print) => print(level === 'warn' ? 'error' : level, log),
+  });
+  await bundle.write({
+    dir: dist,
+    sourcemap: true,
+    comments: { annotation: true, legal: false, jsdoc: false },
+    chunkFileNames: '[name].js',
+    codeSplitting: {
+      groups: [
+        // Alone, so that a bundler can leave it out of a program without task groups.
+        { name: 'groups', test: /exception-groups\.ts/, priority: 2 },
+        { name: 'core', test: /src[\\/]core[\\/]/, priority: 1 },
+        { name: 'node', test: /src[\\/]host[\\/]node\.ts/ },
+      ],
+    },
+  });
+  await bundle.close();
 }
 
 /** The tests import the package by its name, so the library has to be built before. */
 export async function buildTests() {
   await tsc('tsconfig.json');
   prune(path.join(root, 'build'), root);
+  // What the package keeps to itself and has tests of its own; at once a second copy of the error classes.
+  const { rolldown } = await import('rolldown');
+  const bundle = await rolldown({
+    input: ['exceptions', 'exception-groups'].map((name) => path.join(root, `src/core/${name}.ts`)),
+  });
+  await bundle.write({ dir: path.join(root, 'build/internals') });
+  await bundle.close();
 }
 
 if (isMain(import.meta.url)) {

@@ -34,9 +34,12 @@ interface Exceptions {
   isBaseError(e: unknown): boolean;
   isCancelledError(e: unknown): boolean;
 }
-const moduleUrl = new URL('./exceptions.js', import.meta.resolve('asyncio-ts/core')).href;
-const { asError, formatException, isBaseError, isCancelledError }: Exceptions = await import(moduleUrl);
-const otherCopy: Exceptions = await import(`${moduleUrl}?copy=2`);
+const internals = new URL('../../internals/', import.meta.url);
+const otherCopy: Exceptions = {
+  ...(await import(new URL('exceptions.js', internals).href)),
+  ...(await import(new URL('exception-groups.js', internals).href)),
+};
+const { asError, formatException, isBaseError, isCancelledError } = otherCopy;
 
 type Named = new (message?: string) => Error;
 const plain: Readonly<Record<string, Named>> = {
