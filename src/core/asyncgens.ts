@@ -21,7 +21,7 @@ const tracked = new WeakMap<BaseEventLoop, Set<AnyAsyncGenerator>>();
 export function trackAsyncgen<G extends AnyAsyncGenerator>(agen: G): G {
   const loop = requireLoop();
   tracked.set(loop, (tracked.get(loop) ?? new Set()).add(agen));
-  loop._closeAsyncgens = () => closeAsyncgens(loop) as Coroutine<void>;
+  loop._closeAsyncgens = () => closeAsyncgens(loop);
   return agen;
 }
 

@@ -7,7 +7,7 @@ import { AbstractEventLoop, type ExceptionHandler, Handle, TimerHandle, toSecond
 import { isBaseError, RuntimeError } from './exceptions.ts';
 import { formatError, formatStack, repr } from './format-helpers.ts';
 import { Future, isfuture } from './futures.ts';
-import type { Host, HostedLoop } from './host.ts';
+import type { Host } from './host.ts';
 import { logger } from './log.ts';
 import { ReadyQueue } from './ready-queue.ts';
 import { current, type Ready, runningLoop } from './running.ts';

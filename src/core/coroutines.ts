@@ -46,7 +46,7 @@ export abstract class BaseCoroutine<T> implements Coroutine<T> {
     if (this.#claimed) throw new RuntimeError(this._spentMessage());
     this.#claimed = true;
     forgetUnawaited(this);
-    return this as unknown as Runnable<T>;
+    return this;
   }
 
   /** @internal Nobody will await it, and that is right. */

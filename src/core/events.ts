@@ -4,9 +4,8 @@ import { type Context, copyContext, copyContextOrNull, unbind } from './contextv
 import { isBaseError, NotImplementedError, RuntimeError } from './exceptions.ts';
 import { extractStack, formatCallback, formatPlace, repr, typeName } from './format-helpers.ts';
 import type { Future } from './futures.ts';
-import { current, runningLoop, type Waiter } from './running.ts';
+import { current, runningLoop } from './running.ts';
 import type { Task, TaskFactory, TaskOptions } from './tasks.ts';
-import type { Timed } from './timer-heap.ts';
 import type {
   AwaitableLike,
   Coroutine,
@@ -274,7 +273,7 @@ export function getRunningLoop(): AbstractEventLoop {
 export function requireLoop(): BaseEventLoop {
   const loop = runningLoop();
   if (loop === null) throw new RuntimeError('no running event loop');
-  return loop as BaseEventLoop;
+  return loop;
 }
 
 /**

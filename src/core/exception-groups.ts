@@ -459,7 +459,7 @@ function partsOfStack(error: Error): { heading: string; frames: string } {
   if (typeof stack !== 'string') return { heading: title, frames: '' };
   const name = read(error, 'name');
   const text = textOf(error);
-  for (const known of [title, text === '' ? `${describe(name)}` : `${describe(name)}: ${text}`]) {
+  for (const known of [title, text === '' ? describe(name) : `${describe(name)}: ${text}`]) {
     if (stack === known) return { heading: title, frames: '' };
     if (stack.startsWith(`${known}\n`)) return { heading: title, frames: stack.slice(known.length + 1) };
   }

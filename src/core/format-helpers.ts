@@ -46,7 +46,7 @@ function describeObject(value: object, depth: number): string {
   if (value instanceof Set) return depth >= MAX_DEPTH ? 'Set {...}' : `Set {${items([...value], depth)}}`;
   if (value instanceof Promise) return '<Promise>';
   if (value.toString !== Object.prototype.toString && typeof value.toString === 'function') {
-    return String(value.toString());
+    return value.toString();
   }
   const name = value.constructor?.name;
   if (name !== undefined && name !== 'Object') return `<${name} object>`;
@@ -101,7 +101,7 @@ export function typeName(value: unknown): string {
 
 function nameOf(fn: Function): string {
   try {
-    return String(fn.name) || '<anonymous>';
+    return fn.name || '<anonymous>';
   } catch {
     return '<anonymous>';
   }

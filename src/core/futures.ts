@@ -176,7 +176,7 @@ export class Future<T> implements Awaitable<T> {
 
   /** For `yield*`. */
   [Symbol.iterator](): Iterator<Suspend, T, unknown> {
-    return this as unknown as Iterator<Suspend, T, unknown>;
+    return this;
   }
 
   // A future is its own iterator, without a state of its own: `yield*` calls `next()` first, the scheduler's

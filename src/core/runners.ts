@@ -233,7 +233,7 @@ function reportStubborn(tasks: readonly Task<any>[]): void {
 }
 
 function checkMain<T>(coro: CoroutineLike<T> | Awaitable<T>): CoroutineLike<T> {
-  if (typeof coro === 'function' || iscoroutine(coro)) return coro as CoroutineLike<T>;
+  if (typeof coro === 'function' || iscoroutine(coro)) return coro;
   const required = 'An asyncio.Future, a coroutine or an awaitable is required';
   if (isfuture(coro)) return asCoroutine(coro) as CoroutineLike<T>;
   if (typeof (coro as PromiseLike<T> | null | undefined)?.then === 'function') {

@@ -15,18 +15,7 @@ import { CancelledError, isBaseError, isCancelledError, RuntimeError } from './e
 import { formatStack, parseStack, repr } from './format-helpers.ts';
 import type { Surroundings } from './host.ts';
 import { Future, isfuture, lateMessages, MUST_CANCEL, QUIET } from './futures.ts';
-import {
-  CANCELLED,
-  current,
-  ERROR,
-  PARK,
-  PENDING,
-  RESULT,
-  RESUME,
-  runningTask,
-  SUSPEND,
-  type Waiter,
-} from './running.ts';
+import { CANCELLED, current, ERROR, PARK, PENDING, RESULT, RESUME, runningTask, SUSPEND } from './running.ts';
 import {
   type CancelTarget,
   callerScope,
@@ -428,7 +417,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
       const waiter = this._waiter;
       if (waiter === null) {
         loop._push(this);
-      } else if (waiter._loop === loop && (waiter as Future<any>) !== this) {
+      } else if (waiter._loop === loop && waiter !== this) {
         waiter._addWaiter(this);
         if (this._flags & MUST_CANCEL && waiter.cancel(this._value)) this._flags &= ~MUST_CANCEL;
       } else {
@@ -644,7 +633,7 @@ export function ensureFuture<T>(
 /** A coroutine for what `run` and `ensureFuture` take: a promise is awaited in one. */
 export function asCoroutine<T>(obj: AwaitableLike<T>): CoroutineLike<T> {
   if (typeof obj === 'function') return obj;
-  if (iscoroutine(obj)) return obj as CoroutineLike<T>;
+  if (iscoroutine(obj)) return obj;
   if (typeof (obj as PromiseLike<T> | null | undefined)?.then !== 'function') {
     throw new TypeError(`An asyncio.Future, a coroutine or an awaitable is required, got ${repr(obj)}`);
   }
@@ -672,7 +661,7 @@ export function createEagerTaskFactory(customTaskConstructor: TaskConstructor): 
  *
  * Source: CPython 3.14 `asyncio.eager_task_factory`.
  */
-export const eagerTaskFactory: TaskFactory = /* @__PURE__ */ createEagerTaskFactory(Task as TaskConstructor);
+export const eagerTaskFactory: TaskFactory = /* @__PURE__ */ createEagerTaskFactory(Task);
 
 /**
  * For other classes of tasks: make `task` the current one.

@@ -148,26 +148,23 @@ const runTimeout = /* @__PURE__ */ coroutine(function* timeout(
   let failure: { error: unknown } | null = null;
   let result: unknown;
   let unfollow: (() => void) | null = null;
-  let isOver = false;
   try {
     cm._enter(target);
     if (signal !== undefined) unfollow = followSignal(signal, target);
-    try {
-      result = yield* bodyCoroutine(body, cm, target instanceof Scope ? target : null) as Iterable<
-        any,
-        unknown
-      >;
-    } catch (error) {
-      failure = { error };
-    }
-    isOver = true;
+    result = yield* bodyCoroutine(body, cm, target instanceof Scope ? target : null) as Iterable<
+      any,
+      unknown
+    >;
+  } catch (error) {
+    failure = { error };
   } finally {
+    // Here and not below, since a generator that is closed in the body comes only through here.
     unfollow?.();
     const error = cm._exit(failure);
+    if (failure !== null) failure = { error };
     leaveScope(target);
-    // biome-ignore lint/correctness/noUnsafeFinally: a generator that is closed in the body has no error to lose
-    if (isOver && failure !== null) throw error;
   }
+  if (failure !== null) throw failure.error;
   return result;
 });
 
@@ -199,7 +196,7 @@ function insertTimeoutError(error: unknown): void {
       link = link.cause as { cause?: unknown }
     ) {
       if (!isCancelledError(link.cause)) continue;
-      link.cause = new TimeoutError(undefined, { cause: link.cause as CancelledError });
+      link.cause = new TimeoutError(undefined, { cause: link.cause });
       break;
     }
   }

@@ -107,8 +107,8 @@ class Sleep<T> extends BaseCoroutine<T> {
   // `yield*` waits for the timer itself, and this object is garbage.
   override [Symbol.iterator](): Runnable<T> {
     this._claim();
-    if (this.#delay <= 0) return this as unknown as Runnable<T>;
-    return new TimerFuture(requireLoop(), this.#delay, this.#result) as unknown as Runnable<T>;
+    if (this.#delay <= 0) return this;
+    return new TimerFuture(requireLoop(), this.#delay, this.#result);
   }
 
   // The timer itself is what async code waits for: nothing has to be driven.
@@ -145,7 +145,7 @@ class Turn extends BaseCoroutine<any> {
   close(): void {}
 
   override [Symbol.iterator](): Runnable<any> {
-    return this as unknown as Runnable<any>;
+    return this;
   }
 
   /** @internal A driver of its own needs one with a state. */
@@ -542,7 +542,7 @@ export function inline<T>(aw: AwaitableLike<T>): Iterable<Suspend, T, unknown> {
     return isGeneratorFunction(aw) ? (aw() as Gen<T>) : new FunctionCoroutine<T>(aw, null);
   }
   if (aw instanceof BaseCoroutine || aw instanceof Future) return aw;
-  if (iscoroutine(aw)) return { [Symbol.iterator]: () => claim(aw as Coroutine<T>) };
+  if (iscoroutine(aw)) return { [Symbol.iterator]: () => claim(aw) };
   if (typeof (aw as PromiseLike<T> | null | undefined)?.then === 'function')
     return fromPromise(aw as PromiseLike<T>);
   return ensureFuture(aw);
@@ -712,8 +712,8 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Don
     return this.#takeNext() as Coroutine<any> & Promise<any>;
   }
 
-  readonly #takeResult = coroutine(this.#waitForResult.bind(this)) as () => Coroutine<T>;
-  readonly #takeNext = coroutine(this.#waitForNext.bind(this)) as () => Coroutine<IteratorResult<Future<T>>>;
+  readonly #takeResult: () => Coroutine<T> = coroutine(this.#waitForResult.bind(this));
+  readonly #takeNext: () => Coroutine<IteratorResult<Future<T>>> = coroutine(this.#waitForNext.bind(this));
 
   *#waitForResult(): Gen<T> {
     return (yield* this.#take()).result();

@@ -196,7 +196,8 @@ function endWatch(): void {
 function onBeforeExit(): void {
   const signal = listenedSignal();
   if (signal === null) {
-    for (const host of [...idle]) host.stuck();
+    // A copy: what is told leaves the set.
+    Array.from(idle).forEach((host) => host.stuck());
   } else if (keepAlive === null && [...running].some((loop) => loop.isRunningMain())) {
     logger.warning(`every task waits, and only a ${signal} can wake the event loop: waiting for it`);
     keepAlive = setInterval(() => {}, MAX_TIMEOUT_MS);
@@ -233,7 +234,7 @@ function unhandledRejectionsMode(): string {
   const options = [...(process.env['NODE_OPTIONS']?.split(/\s+/) ?? []), ...process.execArgv];
   const place = options.findLastIndex((option) => option.startsWith('--unhandled-rejections'));
   if (place < 0) return 'throw';
-  return (options[place]?.split('=')[1] ?? options[place + 1] ?? 'throw') as string;
+  return options[place]?.split('=')[1] ?? options[place + 1] ?? 'throw';
 }
 
 /**

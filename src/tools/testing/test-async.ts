@@ -55,7 +55,7 @@ async function runTest(fn: () => CoroutineBody, options: TestOptions): Promise<v
   const failures: unknown[] = [];
   let leaked: Task<unknown>[] = [];
   try {
-    await runner.run(fn as CoroutineLike<unknown>);
+    await runner.run(fn);
     leaked = [...allTasks(loop)];
   } catch (error) {
     failures.push(error);
