@@ -3,7 +3,7 @@ import type { BaseEventLoop } from './base-events.ts';
 import { coroutine } from './coroutines.ts';
 import { requireLoop } from './events.ts';
 import { BaseException } from './exceptions.ts';
-import type { Coroutine, Gen } from './types.ts';
+import type { Gen } from './types.ts';
 import { gather } from './waiting.ts';
 
 type AnyAsyncGenerator = AsyncGenerator<unknown, unknown, any>;

@@ -321,8 +321,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
       if (key !== 'message' && key !== 'exception')
         lines.push(`${key}: ${formatContextValue(key, shown[key])}`);
     }
-    if (context.exception !== undefined && context.exception !== null)
-      lines.push(formatError(context.exception));
+    if ('exception' in context) lines.push(formatError(context.exception));
     logger.error(lines.join('\n'));
   }
 

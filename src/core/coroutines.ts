@@ -300,9 +300,13 @@ function mainCoroutine(): FunctionCoroutine<any> {
 export function runInScope<R>(scope: Scope, fn: () => R): R {
   current.storage ??= scope.root.loop._host.storage;
   if (current.storage !== null) return current.storage.run(scope, fn);
+  const before = current.drainScope;
   current.drainScope = scope;
   current.isStorageMissing = true;
-  return fn();
+  const result = fn();
+  // Code that goes on in microtasks is known by the scope that was entered last; a generator does not go on there.
+  if (!(result instanceof Promise)) current.drainScope = before;
+  return result;
 }
 
 /** Refuse at the call of `run` what is no function: a promise or a generator would be of code that runs outside. */

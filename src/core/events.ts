@@ -253,9 +253,9 @@ export abstract class AbstractEventLoop {
 let chosenLoop: AbstractEventLoop | null = null;
 let platformLoop: (() => AbstractEventLoop) | null = null;
 
-/** @internal A host says what `newEventLoop` makes. */
-export function setPlatformLoop(factory: () => AbstractEventLoop): void {
-  platformLoop = factory;
+/** @internal A host says what `newEventLoop` makes; a fallback only where no better one has. */
+export function setPlatformLoop(factory: () => AbstractEventLoop, isFallback = false): void {
+  if (!isFallback || platformLoop === null) platformLoop = factory;
 }
 
 /**
@@ -344,8 +344,13 @@ export function toSeconds(delay: Delay, name = 'delay'): number {
   if (delay === null || delay === undefined) throw new TypeError(`${name} must not be None`);
   if (typeof delay === 'object') {
     const parts = Object.entries(delay);
-    const wrong = parts.find(([unit, value]) => !(unit in UNITS) || typeof value !== 'number');
-    if (parts.length > 0 && wrong === undefined) {
+    const unknown = parts.find(([unit]) => !Object.hasOwn(UNITS, unit))?.[0];
+    if (unknown !== undefined && Object.getPrototypeOf(delay) === Object.prototype) {
+      throw new TypeError(
+        `${name} has no part '${unknown}': use hours, minutes, seconds, milliseconds, as in { milliseconds: 250 }`,
+      );
+    }
+    if (parts.length > 0 && parts.every(([, value]) => typeof value === 'number')) {
       const seconds = parts.reduce((sum, [unit, value]) => sum + value * (UNITS[unit] as number), 0);
       return toSeconds(seconds, name);
     }

@@ -89,6 +89,7 @@ export function formatError(error: unknown): string {
   } catch {
     parts.unshift(repr(error));
   }
+  if (parts.length === 0) return repr(error);
   return parts.join('\n\nThe above exception was the direct cause of the following exception:\n\n');
 }
 

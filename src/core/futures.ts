@@ -279,6 +279,8 @@ export class Future<T> implements Awaitable<T> {
   /** @internal A future that prints the same, to report when this one is gone. From now on it is watched. */
   _standIn(): Future<T> {
     this._flags |= WATCHED;
+    // Until its text is read, V8's stack of an error holds the objects whose methods are on it: this future above all.
+    forceStack(this._value);
     return Object.assign(Object.create(Object.getPrototypeOf(this) as object) as this, this, {
       _waiters: null,
     });
@@ -342,6 +344,14 @@ export class Future<T> implements Awaitable<T> {
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString();
+  }
+}
+
+function forceStack(error: unknown): void {
+  try {
+    void (error as Error | undefined)?.stack;
+  } catch {
+    // Whoever throws from a getter has no stack to force.
   }
 }
 

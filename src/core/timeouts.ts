@@ -1,7 +1,7 @@
 /** Timeouts. Counterpart: `asyncio/timeouts.py`. */
 import { bodyCoroutine, checkBody, coroutine } from './coroutines.ts';
 import { type Handle, requireLoop, toSeconds } from './events.ts';
-import { CancelledError, isCancelledError, RuntimeError, TimeoutError } from './exceptions.ts';
+import { isCancelledError, RuntimeError, TimeoutError } from './exceptions.ts';
 import { ScopeSignal } from './signals.ts';
 import { type CancelTarget, enterScope, leaveScope, Scope } from './strands.ts';
 import { noteRequest, warnSwallowed } from './task-notes.ts';
@@ -42,7 +42,7 @@ export class Timeout {
   reschedule(when: number | null): void {
     if (this.#state === 'created') throw new RuntimeError('Timeout has not been entered');
     if (this.#state !== 'active') throw new RuntimeError(`Cannot change state of ${this.#state} Timeout`);
-    this.#when = when ?? null;
+    this.#when = when === null || when === undefined ? null : toSeconds(when, 'when');
     this.#handle?.cancel();
     this.#handle = null;
     if (this.#when === null) return;
@@ -189,14 +189,13 @@ function followSignal(signal: AbortSignal, target: CancelTarget): () => void {
  */
 function insertTimeoutError(error: unknown): void {
   const members = error instanceof AggregateError ? error.errors : [];
+  const seen = new Set<unknown>();
   for (const failed of [error, ...members]) {
-    for (
-      let link = failed as { cause?: unknown };
-      link instanceof Error;
-      link = link.cause as { cause?: unknown }
-    ) {
+    for (let link: unknown = failed; link instanceof Error && !seen.has(link); link = link.cause) {
+      seen.add(link);
       if (!isCancelledError(link.cause)) continue;
-      link.cause = new TimeoutError(undefined, { cause: link.cause });
+      // A frozen error stays as it is.
+      Reflect.set(link, 'cause', new TimeoutError(undefined, { cause: link.cause }));
       break;
     }
   }

@@ -398,7 +398,9 @@ const waitCoroutine = /* @__PURE__ */ coroutine(function* wait(
   options?: { timeout?: Delay | null; returnWhen?: ReturnWhen },
 ): Gen<[Set<Future<any>>, Set<Future<any>>]> {
   if (isfuture(aws) || iscoroutine(aws) || !isIterable(aws)) {
-    throw new TypeError(`expect a list of futures, not ${typeName(aws)}`);
+    throw new TypeError(
+      `expect a list of futures, not ${typeof aws === 'object' ? typeName(aws) : repr(aws)}`,
+    );
   }
   const size = (aws as { size?: number }).size ?? (aws as { length?: number }).length;
   if (size === 0) throw new RangeError('Set of Tasks/Futures is empty.');
@@ -743,7 +745,7 @@ export function asCompleted<T>(
   options?: { timeout?: Delay | null },
 ): AsCompleted<T> {
   if (isfuture(aws) || iscoroutine(aws) || !isIterable(aws)) {
-    const name = iscoroutine(aws) ? 'coroutine' : typeName(aws);
+    const name = iscoroutine(aws) ? 'coroutine' : typeof aws === 'object' ? typeName(aws) : repr(aws);
     throw new TypeError(`expects an iterable of awaitables, not ${name}`);
   }
   const timeout = options?.timeout ?? null;

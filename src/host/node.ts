@@ -213,28 +213,18 @@ function listenedSignal(): string | null {
 }
 
 // A strand that nobody holds any more must not end the process when it is cancelled. Anything else keeps Node's own
-// behaviour, which this listener would otherwise switch off.
+// behaviour, which this listener switches off: so it steps aside and lets Node see the rejection again.
 function onUnhandledRejection(reason: unknown, promise: Promise<unknown>): void {
   if (isCancelledError(reason)) {
     logger.debug(`a cancelled wait was not awaited by anyone: ${promise}`);
     return;
   }
   if (process.listenerCount('unhandledRejection') > 1) return;
-  const mode = unhandledRejectionsMode();
-  if (mode === 'none') return;
-  if (mode === 'warn')
-    process.emitWarning(
-      String((reason as Error | undefined)?.stack ?? reason),
-      'UnhandledPromiseRejectionWarning',
-    );
-  else throw reason;
-}
-
-function unhandledRejectionsMode(): string {
-  const options = [...(process.env['NODE_OPTIONS']?.split(/\s+/) ?? []), ...process.execArgv];
-  const place = options.findLastIndex((option) => option.startsWith('--unhandled-rejections'));
-  if (place < 0) return 'throw';
-  return options[place]?.split('=')[1] ?? options[place + 1] ?? 'throw';
+  process.off('unhandledRejection', onUnhandledRejection);
+  void Promise.reject(reason);
+  setImmediate(() => {
+    if (watches > 0) process.on('unhandledRejection', onUnhandledRejection);
+  });
 }
 
 /**

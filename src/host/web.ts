@@ -5,6 +5,8 @@ import type { ContextStorage, Host, HostedLoop } from '../core/host.ts';
 
 // Taken when the module is loaded, so that a test library's fake timers do not stop the loop.
 const { setTimeout, clearTimeout, setInterval, clearInterval, performance, MessageChannel } = globalThis;
+// Not of the web, but where it is, it is a macrotask for certain: Deno delivers messages between microtasks.
+const { setImmediate } = globalThis as { setImmediate?: (callback: () => void) => unknown };
 
 /** Timers fire at once above this many milliseconds. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
@@ -29,6 +31,7 @@ export class WebHost implements Host {
 
   open(loop: HostedLoop): void {
     this.#loop = loop;
+    if (setImmediate !== undefined) return;
     this.#channel = new MessageChannel();
     // By property, since `addEventListener` would not start the port.
     (this.#channel.port1 as unknown as { onmessage: (() => void) | null }).onmessage = () =>
@@ -68,6 +71,10 @@ export class WebHost implements Host {
   }
 
   #post(callback: () => void): void {
+    if (setImmediate !== undefined) {
+      setImmediate(callback);
+      return;
+    }
     this.#pending.push(callback);
     this.#channel?.port2.postMessage(null);
   }
@@ -86,4 +93,4 @@ export class EventLoop extends BaseEventLoop {
   }
 }
 
-setPlatformLoop(() => new EventLoop());
+setPlatformLoop(() => new EventLoop(), true);
