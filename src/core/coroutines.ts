@@ -158,8 +158,6 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
   readonly #fn: Function;
   /** The call with its arguments; null calls the function as it is. */
   readonly #call: (() => unknown) | null;
-  /** The scope of a timeout or group whose body this is; null for other coroutines. */
-  readonly #scope: Scope | null;
   #driver: Driver | null = null;
   #state: number = UNSTARTED;
   /** The outcome; before that what the function gave, if it is driven like this coroutine: a generator, a future. */
@@ -167,11 +165,15 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
   /** @internal Those of the code that made the task. */
   _surroundings: Surroundings | null = null;
 
-  constructor(fn: Function, call: (() => unknown) | null, scope: Scope | null = null) {
+  constructor(fn: Function, call: (() => unknown) | null) {
     super();
     this.#fn = fn;
     this.#call = call;
-    this.#scope = scope;
+  }
+
+  /** The scope of a timeout or group whose body this is; null for other coroutines. */
+  protected get scope(): Scope | null {
+    return null;
   }
 
   get name(): string {
@@ -217,9 +219,10 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
     if (driver === null) throw new RuntimeError('no running event loop');
     this.#state = PENDING;
     this.#driver = driver;
-    const scope = this.#scope ?? scopeOf(driver);
+    const scope = this.scope ?? scopeOf(driver);
     starting = this;
     const around = this._surroundings;
+    this._surroundings = null;
     let result: unknown;
     if (around === null) result = runInScope(scope, FunctionCoroutine.#begin);
     else result = around.run(runInScope, scope, FunctionCoroutine.#begin);
@@ -256,7 +259,7 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
       this.follow(Promise.resolve(result as PromiseLike<T>));
       return PARKED;
     }
-    if (this.#scope !== null) return { done: true, value: result as T };
+    if (this.scope !== null) return { done: true, value: result as T };
     throw new TypeError(
       `a coroutine was expected, got ${repr(result)}: ${this.name}() gave no promise or generator`,
     );
@@ -274,10 +277,24 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
     if (this.#state !== PENDING) return;
     this.#state = state;
     this.#value = value;
-    if (this.#scope !== null) this.#scope.root.cancelStrandsInside(this.#scope);
+    if (this.scope !== null) this.scope.root.cancelStrandsInside(this.scope);
     const driver = this.#driver as Driver;
     this.#driver = null;
     driver._resume();
+  }
+}
+
+/** The body of a timeout or group. */
+class BodyCoroutine<T> extends FunctionCoroutine<T> {
+  readonly #scope: Scope;
+
+  constructor(fn: Function, call: () => unknown, scope: Scope) {
+    super(fn, call);
+    this.#scope = scope;
+  }
+
+  protected override get scope(): Scope {
+    return this.#scope;
   }
 }
 
@@ -324,7 +341,7 @@ export function bodyCoroutine<X, T>(
   scope: Scope | null,
 ): Iterable<Suspend, T, unknown> {
   if (scope === null) return body(argument) as Gen<T>;
-  return new FunctionCoroutine<T>(body, () => body(argument), scope);
+  return new BodyCoroutine<T>(body, () => body(argument), scope);
 }
 
 // `instanceof` is the fastest question there is, so it gets something to ask.

@@ -113,7 +113,7 @@ class BodyScope extends Scope {
   close(): void {
     this.state |= CLOSED;
     this.root.cancelStrandsInside(this);
-    this.root.scopes?.delete(this);
+    this.root.scopes.delete(this);
     const { parent } = this;
     if (parent instanceof BodyScope) {
       parent.requests += this.requests;
@@ -126,15 +126,18 @@ class BodyScope extends Scope {
   }
 }
 
+interface Inside {
+  driverScope: Scope | null;
+  readonly scopes: Set<BodyScope>;
+}
+
 /** The scope of a whole task, with all its open strands. */
 export class RootScope extends Scope {
   readonly task: Task<any> | null;
   /** The open strands, newest first. */
   #first: Strand | null = null;
-  /** The scope that the task's own generator is in; null is this one. */
-  #driverScope: Scope | null = null;
-  /** The open scopes inside, outermost first. */
-  scopes: Set<BodyScope> | null = null;
+  /** What only a task with timeouts or groups needs. */
+  #inside: Inside | null = null;
 
   constructor(task: Task<any> | null) {
     super();
@@ -157,12 +160,20 @@ export class RootScope extends Scope {
     return this.task?._cancelRequests ?? 0;
   }
 
+  /** The scope that the task's own generator is in. */
   get driverScope(): Scope {
-    return this.#driverScope ?? this;
+    return this.#inside?.driverScope ?? this;
   }
 
   set driverScope(scope: Scope) {
-    this.#driverScope = scope;
+    this.#inside ??= { driverScope: null, scopes: new Set() };
+    this.#inside.driverScope = scope;
+  }
+
+  /** The open scopes inside, outermost first. */
+  get scopes(): Set<BodyScope> {
+    this.#inside ??= { driverScope: null, scopes: new Set() };
+    return this.#inside.scopes;
   }
 
   /** The task, while it runs: what is left of its strands afterwards belongs to nobody. */
@@ -261,7 +272,7 @@ export class RootScope extends Scope {
       this.task._cancelRequests--;
       return;
     }
-    for (const scope of this.scopes ?? []) {
+    for (const scope of this.#inside?.scopes ?? []) {
       if (scope.requests === 0 || (from !== null && !from.isInside(scope))) continue;
       scope.requests--;
       return;
@@ -279,7 +290,7 @@ export class RootScope extends Scope {
   /** Requests of the scopes inside. */
   requestsInside(): number {
     let count = 0;
-    for (const scope of this.scopes ?? []) count += scope.requests;
+    for (const scope of this.#inside?.scopes ?? []) count += scope.requests;
     return count;
   }
 }
@@ -645,7 +656,7 @@ export function enterScope(body: Function): CancelTarget {
   if (driver === null) throw noLoop();
   if (!(driver instanceof CoroutineStrand) && isGeneratorFunction(body)) return driver;
   const scope = new BodyScope(scopeOf(driver));
-  (scope.root.scopes ??= new Set()).add(scope);
+  scope.root.scopes.add(scope);
   setScope(driver, scope);
   return scope;
 }
