@@ -3,6 +3,7 @@ import type { BaseEventLoop } from './base-events.ts';
 import { coroutine } from './coroutines.ts';
 import { requireLoop } from './events.ts';
 import { BaseException } from './exceptions.ts';
+import { repr } from './format-helpers.ts';
 import type { Gen } from './types.ts';
 import { gather } from './waiting.ts';
 
@@ -20,6 +21,9 @@ const tracked = new WeakMap<BaseEventLoop, Set<AnyAsyncGenerator>>();
  */
 export function trackAsyncgen<G extends AnyAsyncGenerator>(agen: G): G {
   const loop = requireLoop();
+  if (typeof (agen as Partial<AnyAsyncGenerator> | null | undefined)?.return !== 'function') {
+    throw new TypeError(`an async generator was expected, got ${repr(agen)}`);
+  }
   tracked.set(loop, (tracked.get(loop) ?? new Set()).add(agen));
   loop._closeAsyncgens = () => closeAsyncgens(loop);
   return agen;

@@ -12,7 +12,15 @@ import { logger } from './log.ts';
 import { ReadyQueue } from './ready-queue.ts';
 import { current, type Ready, runningLoop } from './running.ts';
 import { notes } from './task-notes.ts';
-import { ensureFuture, SurroundedTask, Task, type TaskFactory, TaskList, type TaskOptions } from './tasks.ts';
+import {
+  checkOptions,
+  ensureFuture,
+  SurroundedTask,
+  Task,
+  type TaskFactory,
+  TaskList,
+  type TaskOptions,
+} from './tasks.ts';
 import { type Timed, TimerHeap } from './timer-heap.ts';
 import type {
   AwaitableLike,
@@ -281,6 +289,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   override createTask<T>(coro: CoroutineLike<T>, options?: TaskOptions): Task<T> {
     this.#checkClosed();
     if (this.#taskFactory !== null) return this.#taskFactory(this, coro, options);
+    if (options !== undefined) checkOptions(options);
     const own = options === undefined ? this._own : { ...options, loop: this };
     return this._keepsAsyncContext ? new SurroundedTask<T>(coro, own) : new Task<T>(coro, own);
   }

@@ -260,8 +260,10 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
       return PARKED;
     }
     if (this.scope !== null) return { done: true, value: result as T };
+    const isAsyncGenerator = typeof (result as { next?: unknown } | null | undefined)?.next === 'function';
     throw new TypeError(
-      `a coroutine was expected, got ${repr(result)}: ${this.name}() gave no promise or generator`,
+      `a coroutine was expected, got ${repr(result)}: ${this.name}() gave no promise or generator` +
+        (isAsyncGenerator ? '; an async generator is iterated, by for await' : ''),
     );
   }
 

@@ -78,27 +78,26 @@ export class Handle {
     if (callback === null) return;
     current.driver = null;
     current.owner = this;
+    const args = this._args;
     try {
-      const args = this._args;
       const result = args.length === 1 ? callback(args[0]) : callback(...args);
       // An async callback goes on in microtasks, which have the loop to themselves like any other step.
-      if (result !== undefined && result !== null && typeof result === 'object') this.watch(result);
+      if (result instanceof Promise) this.watch(result, callback, args);
     } catch (error) {
       if (isBaseError(error)) throw error;
-      this.report(error);
+      this.report(error, callback, args);
     }
   }
 
-  private watch(result: object): void {
-    if (typeof (result as PromiseLike<unknown>).then !== 'function' || !(result instanceof Promise)) return;
+  private watch(promise: Promise<unknown>, callback: unknown, args: readonly unknown[]): void {
     this._loop._needDrain();
-    result.then(undefined, (error: unknown) => this.report(error));
+    promise.then(undefined, (error: unknown) => this.report(error, callback, args));
   }
 
-  private report(error: unknown): void {
-    const callback = formatCallback(this._callback, this._args, this._loop.getDebug());
+  private report(error: unknown, callback: unknown, args: readonly unknown[]): void {
+    const text = formatCallback(callback, args, this._loop.getDebug());
     const context: ExceptionContext = {
-      message: `Exception in callback ${callback}`,
+      message: `Exception in callback ${text}`,
       exception: error,
       handle: this,
     };
@@ -350,7 +349,7 @@ export function toSeconds(delay: Delay, name = 'delay'): number {
         `${name} has no part '${unknown}': use hours, minutes, seconds, milliseconds, as in { milliseconds: 250 }`,
       );
     }
-    if (parts.length > 0 && parts.every(([, value]) => typeof value === 'number')) {
+    if (!Array.isArray(delay) && parts.length > 0 && parts.every(([, value]) => typeof value === 'number')) {
       const seconds = parts.reduce((sum, [unit, value]) => sum + value * (UNITS[unit] as number), 0);
       return toSeconds(seconds, name);
     }

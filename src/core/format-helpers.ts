@@ -49,7 +49,7 @@ function describeObject(value: object, depth: number): string {
     return value.toString();
   }
   const name = value.constructor?.name;
-  if (name !== undefined && name !== 'Object') return `<${name} object>`;
+  if (name !== undefined && name !== 'Object') return name === '' ? '<object>' : `<${name} object>`;
   if (depth >= MAX_DEPTH) return '{...}';
   const entries = Object.entries(value);
   const shown = entries.slice(0, MAX_ITEMS).map(([key, item]) => `${key}: ${repr(item, depth + 1)}`);

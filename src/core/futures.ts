@@ -111,7 +111,7 @@ export class Future<T> implements Awaitable<T> {
     if (this._state !== PENDING) throw new InvalidStateError('invalid state');
     const error = typeof exception === 'function' ? new exception() : exception;
     if (!(error instanceof Error) && Object.prototype.toString.call(error) !== '[object Error]') {
-      throw new TypeError('invalid exception object');
+      throw new TypeError(`invalid exception object, got ${repr(error)}: pass an Error`);
     }
     this._fail(error);
   }
@@ -387,6 +387,8 @@ class PromiseRelay implements Waiter {
     current.driver = null;
     current.owner = null;
     this.#future._loop._needDrain();
+    // Whoever waits is promise code, of no task. The pump sets the loop again when the microtasks have drained.
+    if (current.storage !== null) current.loop = null;
     if (this.#future._state === RESULT) this.#resolve(this.#future._value);
     else this.#reject(this.#future._takeError());
   }

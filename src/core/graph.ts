@@ -169,7 +169,7 @@ function render(graph: FutureCallGraph, level: number, lines: string[]): void {
   if (graph.callStack.length > 0) {
     add('  + Call stack:');
     for (const { frame } of graph.callStack) {
-      add(`  |   File ${repr(frame.file)}, line ${frame.line}, in async ${frame.functionName}()`);
+      add(`  |   File '${frame.file}', line ${frame.line}, in async ${frame.functionName}()`);
     }
   }
   if (graph.awaitedBy.length > 0) {

@@ -55,7 +55,7 @@ export interface Host {
   drained(next: () => void): void;
   /** Where there are interrupts (Ctrl-C): call `onInterrupt` at the first one. Returns how to stop listening. */
   onInterrupt?(onInterrupt: () => void): () => void;
-  /** Let the process exit with `code`, whatever becomes of the error that ends it. */
+  /** If the error that is thrown now ends the process, let it exit with `code`. */
   exitWith?(code: number): void;
   /** Call `report` every `seconds` of real time, without keeping the process alive. Returns how to stop. */
   every?(seconds: number, report: () => void): () => void;

@@ -94,5 +94,6 @@ export {
   shield,
   sleep,
   wait,
+  type WaitOptions,
   waitFor,
 } from './waiting.ts';

@@ -26,11 +26,16 @@ export const logger: Logger = {
   error: (message) => chosen.error(message),
 };
 
+const METHODS = ['debug', 'info', 'warning', 'error'] as const;
+
 /**
  * Send what the library reports to `logger`, or with null to standard error (warnings and errors only).
  *
  * Source: CPython 3.14 `logging.getLogger('asyncio')`.
  */
 export function setLogger(next: Logger | null): void {
+  const missing = METHODS.find((method) => next !== null && typeof next?.[method] !== 'function');
+  if (missing !== undefined)
+    throw new TypeError(`a logger needs debug, info, warning and error, this has no ${missing}()`);
   chosen = next ?? toConsole;
 }

@@ -3,13 +3,13 @@ import type { BaseEventLoop } from './base-events.ts';
 import { SHUTDOWN_REPORT_SECONDS, THREAD_JOIN_TIMEOUT } from './constants.ts';
 import { type Context, copyContext } from './contextvars.ts';
 import { iscoroutine } from './coroutines.ts';
-import { type AbstractEventLoop, newEventLoop, setEventLoop } from './events.ts';
+import { AbstractEventLoop, newEventLoop, setEventLoop, toSeconds } from './events.ts';
 import { isCancelledError, KeyboardInterrupt, RuntimeError } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { Future, isfuture } from './futures.ts';
 import { logger } from './log.ts';
 import { ERROR, PENDING, RESULT, runningLoop, type Waiter } from './running.ts';
-import { allTasks, asCoroutine, Task } from './tasks.ts';
+import { allTasks, asCoroutine, checkOptions, Task } from './tasks.ts';
 import type { Awaitable, CoroutineLike } from './types.ts';
 
 /** Options of `run` and `Runner`. */
@@ -47,6 +47,9 @@ export class Runner {
   #serving: Promise<void> | null = null;
 
   constructor(options: RunnerOptions = {}) {
+    checkOptions(options);
+    const { shutdownGrace = null } = options;
+    if (shutdownGrace !== null) toSeconds(shutdownGrace, 'shutdownGrace');
     this.#options = options;
   }
 
@@ -105,10 +108,11 @@ export class Runner {
     const main = checkMain(coro);
     if (!loop.isRunning()) {
       this.#serving = loop._serve();
-      // An error that leaves the loop has gone to the submitter of its task as well.
-      this.#serving.catch(() => {
+      // Stopped, or left by an error, which has gone to the submitter of its task as well.
+      const ended = (): void => {
         this.#serving = null;
-      });
+      };
+      this.#serving.then(ended, ended);
     }
     const task = loop.createTask(main, {
       context: (this.#context as Context).copy(),
@@ -147,6 +151,9 @@ export class Runner {
     if (this.#loop !== null) return this.#loop;
     const { loopFactory = null, debug = null, asyncContext = false } = this.#options;
     const loop = (loopFactory ?? newEventLoop)() as BaseEventLoop;
+    if (!(loop instanceof AbstractEventLoop)) {
+      throw new TypeError(`loopFactory must give an event loop, got ${repr(loop)}`);
+    }
     if (loopFactory === null) {
       setEventLoop(loop);
       this.#hasSetLoop = true;
@@ -271,6 +278,7 @@ export async function run<T>(
   if (runningLoop() !== null) {
     throw new RuntimeError('asyncio.run() cannot be called from a running event loop');
   }
+  checkOptions(options);
   const { signal, ...runnerOptions } = options;
   const runner = new Runner(runnerOptions);
   try {

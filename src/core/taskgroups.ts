@@ -9,7 +9,7 @@ import type { Future } from './futures.ts';
 import { current, ERROR, type Waiter } from './running.ts';
 import { ScopeSignal } from './signals.ts';
 import { type CancelTarget, enterScope, leaveScope, Scope } from './strands.ts';
-import { Task, type TaskOptions } from './tasks.ts';
+import { checkOptions, Task, type TaskOptions } from './tasks.ts';
 import type { Coroutine, CoroutineLike, Gen } from './types.ts';
 
 /** A child's part in its group. */
@@ -71,6 +71,7 @@ export class TaskGroup {
   #allDone: Future<void> | null = null;
 
   constructor(options?: { limit?: number | null }) {
+    if (options !== undefined) checkOptions(options);
     const limit = options?.limit ?? null;
     if (limit !== null && !(typeof limit === 'number' && limit >= 1))
       throw new RangeError(`limit must be at least 1 or null, got ${repr(limit)}`);

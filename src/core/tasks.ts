@@ -97,10 +97,15 @@ export class Task<T> extends Future<T> implements CancelTarget {
    */
   constructor(coro: CoroutineLike<T>, options?: TaskOptions & { loop?: AbstractEventLoop | null }) {
     super(options);
+    if (options !== undefined) checkOptions(options);
     this._coro = toCoroutine(coro);
     const name = options?.name;
     this._name = name === undefined || name === null ? ++nameCounter : String(name);
-    this._context = options?.context ?? copyContextOrNull();
+    const context = options?.context;
+    if (context !== undefined && context !== null && !(context instanceof Context)) {
+      throw new TypeError(`context must be a Context, got ${repr(context)}`);
+    }
+    this._context = context ?? copyContextOrNull();
     // Async code keeps the storages' values of the code that made its task; in a step of ours there are none.
     const { storage } = current;
     if (storage !== null && this._coro instanceof FunctionCoroutine && storage.getStore() !== undefined) {
@@ -538,6 +543,12 @@ export class Task<T> extends Future<T> implements CancelTarget {
   }
 }
 
+/** Refuse what is no options object, such as a name in its place. */
+export function checkOptions(options: unknown): void {
+  if (typeof options === 'object' && options !== null) return;
+  throw new TypeError(`options must be an object such as { name: 'x' }, got ${repr(options)}`);
+}
+
 /** Refuse what is no AbortSignal, an AbortController above all. */
 export function checkSignal(signal: unknown): void {
   if (typeof (signal as AbortSignal | null | undefined)?.addEventListener === 'function') return;
@@ -635,7 +646,13 @@ export function asCoroutine<T>(obj: AwaitableLike<T>): CoroutineLike<T> {
   if (typeof obj === 'function') return obj;
   if (iscoroutine(obj)) return obj;
   if (typeof (obj as PromiseLike<T> | null | undefined)?.then !== 'function') {
-    throw new TypeError(`An asyncio.Future, a coroutine or an awaitable is required, got ${repr(obj)}`);
+    const hint =
+      (obj as { returnExceptions?: unknown } | null | undefined)?.returnExceptions === undefined
+        ? ''
+        : ': options follow an array, gather([a, b], { returnExceptions: true })';
+    throw new TypeError(
+      `An asyncio.Future, a coroutine or an awaitable is required, got ${repr(obj)}${hint}`,
+    );
   }
   // A started promise that fails before its task begins must not count as unhandled.
   if (obj instanceof Promise) obj.catch(() => {});

@@ -34,7 +34,7 @@ const watched = new Map<WeakRef<Forgettable>, Watched>();
 const entries = new WeakMap<Forgettable, Watched>();
 const collected = new FinalizationRegistry<Watched>((entry) => {
   // One that was claimed meanwhile has taken itself out.
-  if (watched.delete(entry.ref)) warn(entry);
+  if (watched.delete(entry.ref)) logger.warning(describe(entry));
 });
 
 /** `coro` was made. */
@@ -70,16 +70,23 @@ function watch(coro: Forgettable): void {
 
 /** A run is over: warn about every coroutine that nobody awaited until now. */
 export function reportUnawaited(): void {
-  sweep();
-  sweep();
-  for (const entry of watched.values()) warn(entry);
-  watched.clear();
+  for (const text of takeUnawaited()) logger.warning(text);
 }
 
-function warn(entry: Watched): void {
+/** What is to be said of every coroutine that nobody awaited until now; it will not be said again. */
+export function takeUnawaited(): string[] {
+  // Twice: once from the new ones to the survivors, once from those.
+  sweep();
+  sweep();
+  const texts = [...watched.values()].map(describe);
+  watched.clear();
+  return texts;
+}
+
+function describe(entry: Watched): string {
   const place =
     entry.created === null
       ? ''
       : `\nCoroutine created at (most recent call last)\n${formatStack(entry.created)}`;
-  logger.warning(`RuntimeWarning: coroutine '${entry.name}' was never awaited${place}`);
+  return `RuntimeWarning: coroutine '${entry.name}' was never awaited${place}`;
 }

@@ -370,6 +370,14 @@ export const FIRST_EXCEPTION = 'FIRST_EXCEPTION';
 /** `wait` returns when all futures are done. */
 export const ALL_COMPLETED = 'ALL_COMPLETED';
 
+/** Options of `wait`. */
+export interface WaitOptions {
+  /** Seconds after which to return all the same; null (default) waits without limit. */
+  timeout?: Delay | null;
+  /** Default `ALL_COMPLETED`. */
+  returnWhen?: ReturnWhen;
+}
+
 /** When `wait` returns. */
 export type ReturnWhen = typeof FIRST_COMPLETED | typeof FIRST_EXCEPTION | typeof ALL_COMPLETED;
 
@@ -386,20 +394,28 @@ export type ReturnWhen = typeof FIRST_COMPLETED | typeof FIRST_EXCEPTION | typeo
  *
  * Source: CPython 3.14 `asyncio.wait`.
  */
+export function wait<F extends Future<any>>(
+  aws: Iterable<F>,
+  options?: WaitOptions,
+): Coroutine<[done: Set<F>, pending: Set<F>]>;
 export function wait<T>(
   aws: Iterable<Future<T> | PromiseLike<T>>,
-  options?: { timeout?: Delay | null; returnWhen?: ReturnWhen },
-): Coroutine<[done: Set<Future<T>>, pending: Set<Future<T>>]> {
-  return waitCoroutine(aws, options) as Coroutine<[Set<Future<T>>, Set<Future<T>>]>;
+  options?: WaitOptions,
+): Coroutine<[done: Set<Future<T>>, pending: Set<Future<T>>]>;
+export function wait(
+  aws: Iterable<any>,
+  options?: WaitOptions,
+): Coroutine<[done: Set<Future<any>>, pending: Set<Future<any>>]> {
+  return waitCoroutine(aws, options);
 }
 
 const waitCoroutine = /* @__PURE__ */ coroutine(function* wait(
   aws: Iterable<any>,
-  options?: { timeout?: Delay | null; returnWhen?: ReturnWhen },
+  options?: WaitOptions,
 ): Gen<[Set<Future<any>>, Set<Future<any>>]> {
   if (isfuture(aws) || iscoroutine(aws) || !isIterable(aws)) {
     throw new TypeError(
-      `expect a list of futures, not ${typeof aws === 'object' ? typeName(aws) : repr(aws)}`,
+      `expect a list of futures, not ${typeof aws === 'object' ? typeName(aws) : repr(aws)}: wait([a, b])`,
     );
   }
   const size = (aws as { size?: number }).size ?? (aws as { length?: number }).length;
@@ -499,7 +515,8 @@ export function waitFor<T>(
 ): Coroutine<T> {
   warnStarted(aw, 'waitFor');
   if (options?.signal !== undefined) checkSignal(options.signal);
-  const seconds = timeout === null || timeout === undefined ? null : toSeconds(timeout, 'timeout');
+  if (timeout === undefined) throw new TypeError('timeout is missing: give seconds, or null for no limit');
+  const seconds = timeout === null ? null : toSeconds(timeout, 'timeout');
   return waitForCoroutine(aw, seconds, options?.signal) as Coroutine<T>;
 }
 
@@ -746,7 +763,7 @@ export function asCompleted<T>(
 ): AsCompleted<T> {
   if (isfuture(aws) || iscoroutine(aws) || !isIterable(aws)) {
     const name = iscoroutine(aws) ? 'coroutine' : typeof aws === 'object' ? typeName(aws) : repr(aws);
-    throw new TypeError(`expects an iterable of awaitables, not ${name}`);
+    throw new TypeError(`expects an iterable of awaitables, not ${name}: asCompleted([a, b])`);
   }
   const timeout = options?.timeout ?? null;
   return new AsCompleted<T>(aws, timeout === null ? null : toSeconds(timeout, 'timeout'));

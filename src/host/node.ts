@@ -13,10 +13,14 @@ import { unawaited } from '../core/unawaited.ts';
 const { process, setImmediate, setTimeout, clearTimeout, setInterval, clearInterval, performance } =
   globalThis;
 const nextTick = process.nextTick.bind(process);
+const now = performance.now.bind(performance);
 const settled = Promise.resolve();
 
 /** Node's timers fire at once above this many milliseconds. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** Resources that wait for others, as long as the process likes: nothing is pending because of them. */
+const LISTENERS = new Set(['TCPServerWrap', 'TTYWrap', 'SignalWrap', 'FSEventWrap', 'MessagePort']);
 
 /** `AsyncLocalStorage` as the core sees it. Nothing of it costs anything until the first `run`. */
 class NodeStorage implements ContextStorage {
@@ -76,7 +80,7 @@ export class NodeHost implements Host {
   readonly #hop = (): void => nextTick(this.#next);
 
   time(): number {
-    return performance.now() / 1000;
+    return now() / 1000;
   }
 
   open(loop: HostedLoop): void {
@@ -139,9 +143,8 @@ export class NodeHost implements Host {
     // Made at their first use, they count from then on when they are pipes.
     void process.stdout;
     void process.stderr;
-    return (
-      process.getActiveResourcesInfo().length - (this.#isInTimer ? 1 : 0) - (this.#timer === null ? 0 : 1)
-    );
+    const active = process.getActiveResourcesInfo().filter((kind) => !LISTENERS.has(kind));
+    return active.length - (this.#isInTimer ? 1 : 0) - (this.#timer === null ? 0 : 1);
   }
 
   onInterrupt(onInterrupt: () => void): () => void {
@@ -156,9 +159,9 @@ export class NodeHost implements Host {
   }
 
   exitWith(code: number): void {
-    // At the very end: an error that nobody catches would set its own.
-    process.once('exit', () => {
-      process.exitCode = code;
+    // At the very end, and only in place of what Node says of an error that nobody has caught.
+    process.once('exit', (actual) => {
+      if (actual === 1) process.exitCode = code;
     });
   }
 

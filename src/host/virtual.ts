@@ -103,10 +103,14 @@ export class VirtualHost implements Host, HostedLoop {
 
   #advance(): void {
     this.#looks++;
-    const isActive = this.#activeResources() > (this.#restingResources ?? 0);
+    const active = this.#activeResources();
+    // One of them may have ended; the next that is active is not it.
+    const resting = Math.min(active, this.#restingResources ?? 0);
+    this.#restingResources = resting;
+    const isActive = active > resting;
     const patience = this.#waitsUntil === Number.POSITIVE_INFINITY ? LAST_LOOKS : FOREIGN_LOOKS;
     // A resource may end without a word to us, so look again; a foreign promise wakes the loop when it answers.
-    if (isActive) this.#poll();
+    if (isActive && this.#looks <= LAST_LOOKS) this.#poll();
     else if (this.#looks <= IDLE_TURNS) this.#real.soon();
     else if (this.pendingOutside() > 0 && this.#looks <= IDLE_TURNS + patience) this.#poll();
     else this.#jump();

@@ -138,8 +138,8 @@ export async function waiting(): Promise<void> {
   exactly<Coroutine<number>>()(waitFor(asyncNumber(), null));
   exactly<Future<string>>()(shield(generatedText()));
   const [done, pending] = await wait([createTask(asyncNumber)]);
-  exactly<Set<Future<number>>>()(done);
-  exactly<Set<Future<number>>>()(pending);
+  exactly<Set<Task<number>>>()(done);
+  exactly<Set<Task<number>>>()(pending);
 }
 
 export async function contextManagers(): Promise<void> {

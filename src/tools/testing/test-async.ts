@@ -5,6 +5,7 @@ import { asError, AssertionError } from '../../core/exceptions.ts';
 import { Runner } from '../../core/runners.ts';
 import { allTasks, type Task } from '../../core/tasks.ts';
 import type { CoroutineLike, ExceptionContext } from '../../core/types.ts';
+import { takeUnawaited } from '../../core/unawaited.ts';
 import { VirtualEventLoop } from './virtual-event-loop.ts';
 
 /** Options of `testAsync`. */
@@ -19,7 +20,8 @@ export interface TestOptions {
 
 /**
  * Register a test that runs in virtual time. It fails, apart from its own errors, if a task is still running when it
- * ends, if everybody waits for each other (`DeadlockError`), or if an error was retrieved by nobody.
+ * ends, if everybody waits for each other (`DeadlockError`), if an error was retrieved by nobody, or if a coroutine was
+ * made and not awaited.
  *
  * ```ts
  * testAsync('a slow answer is a timeout', async () => {
@@ -60,12 +62,14 @@ async function runTest(fn: () => CoroutineBody, options: TestOptions): Promise<v
   } catch (error) {
     failures.push(error);
   }
+  const forgotten = takeUnawaited();
   const leaks = leaked.map((task) => String(task));
   try {
     await runner.close();
   } catch (error) {
     failures.push(error);
   }
+  for (const text of forgotten) failures.push(new AssertionError(text));
   if (leaks.length > 0) failures.push(new AssertionError(`left running: ${leaks.join(', ')}`));
   for (const context of reported) failures.push(context.exception ?? new AssertionError(context.message));
   if (failures.length === 1) throw failures[0];

@@ -1,0 +1,693 @@
+/**
+ * Programs of async functions with several waits open at once, which CPython has no counterpart of. They run on
+ * the virtual loop, and what happened is held to invariants: see `Watch.check` for the list.
+ */
+
+import * as asyncio from 'asyncio-ts';
+import { VirtualEventLoop } from 'asyncio-ts/testing';
+import { quiet } from './quiet.ts';
+import { Random } from './random.ts';
+
+/** What an async function does, one after the other. */
+export type Part = Op[];
+
+export type Op =
+  | { k: 'sleep'; d: number }
+  /** A promise of somebody else's, bare or wrapped by `fromPromise`. */
+  | { k: 'foreign'; by: Foreign; wrap: boolean }
+  /** Calls of async functions side by side. */
+  | { k: 'all' | 'allSettled' | 'race'; parts: Part[] }
+  /** A call that is awaited when the rest of the part is over, or never. */
+  | { k: 'spare'; part: Part; awaited: boolean }
+  | { k: 'timeout' | 'waitFor'; d: number; part: Part }
+  | { k: 'group'; children: Part[]; part: Part }
+  | { k: 'try'; part: Part; swallow: boolean; cleanup: Part }
+  | { k: 'task'; part: Part }
+  /** Awaits a task that the main function made before this one. */
+  | { k: 'join'; task: number }
+  | { k: 'fail' };
+
+type Foreign = 'microtask' | 'tick' | 'immediate' | 'timer';
+
+export interface StrandProgram {
+  seed: number;
+  /** Tasks of async functions, made by the main function in this order. */
+  tasks: Part[];
+  /** How many tasks of generators run beside them. */
+  generators: number;
+  /** When a task is cancelled from outside. */
+  cancels: { at: number; task: number }[];
+}
+
+// Generation
+
+const DELAYS = [0, 1, 1, 2, 2, 3, 5];
+
+export function generateStrands(seed: number): StrandProgram {
+  const random = new Random(seed);
+  let budget = 6 + random.below(30);
+  const limit = (): number => random.pick([1, 1, 2, 3, 0]) + 0.5 * random.below(2);
+
+  /** `quiet` parts fail only by cancellation: nobody may be there to see another error. */
+  function part(depth: number, task: number, quiet: boolean): Part {
+    const ops: Op[] = [];
+    for (let i = 1 + random.below(3); i > 0 && budget > 0; i--) ops.push(op(depth, task, quiet));
+    return ops;
+  }
+
+  function op(depth: number, task: number, quiet: boolean): Op {
+    budget--;
+    const deep = depth > 0 ? 1 : 0;
+    const loud = quiet ? 0 : 1;
+    const parts = (): Part[] =>
+      Array.from({ length: 2 + random.below(2) }, () => part(depth - 1, task, quiet));
+    const kind = random.weighted({
+      sleep: 6,
+      foreign: 2,
+      all: 2 * deep,
+      allSettled: 2 * deep,
+      race: 2 * deep,
+      spare: 1.5 * deep,
+      timeout: 2 * deep * loud,
+      waitFor: 2 * deep * loud,
+      group: 1.5 * deep * loud,
+      try: 1.5 * deep,
+      task: 0.5 * deep * loud,
+      join: task > 0 ? 0.7 * loud : 0,
+      fail: 0.3 * loud,
+    });
+    switch (kind) {
+      case 'sleep':
+        return { k: 'sleep', d: random.pick(DELAYS) };
+      case 'foreign':
+        return {
+          k: 'foreign',
+          by: random.pick(['microtask', 'tick', 'immediate', 'timer']),
+          wrap: random.chance(0.5),
+        };
+      case 'all':
+      case 'allSettled':
+      case 'race':
+        return { k: kind, parts: parts() };
+      case 'spare':
+        return { k: 'spare', part: part(depth - 1, task, true), awaited: random.chance(0.6) };
+      case 'timeout':
+      case 'waitFor':
+        return { k: kind, d: limit(), part: part(depth - 1, task, quiet) };
+      case 'group': {
+        const children = Array.from({ length: 1 + random.below(2) }, () => part(depth - 1, task, quiet));
+        return { k: 'group', children, part: part(depth - 1, task, quiet) };
+      }
+      case 'try': {
+        const cleanup = random.chance(0.5) ? part(0, task, true) : [];
+        return { k: 'try', part: part(depth - 1, task, quiet), swallow: random.chance(0.3), cleanup };
+      }
+      case 'task':
+        return { k: 'task', part: part(depth - 1, task, false) };
+      case 'join':
+        return { k: 'join', task: random.below(task) };
+      case 'fail':
+        return { k: 'fail' };
+    }
+  }
+
+  const tasks = Array.from({ length: 1 + random.below(3) }, (_, i) => part(3, i, false));
+  const cancels = Array.from({ length: random.below(3) }, () => ({
+    at: random.pick([0, 0.25, 0.5, 1, 1, 1.25, 2, 2.5, 3]),
+    task: random.below(tasks.length),
+  }));
+  return { seed, tasks, generators: random.below(3), cancels };
+}
+
+// What is known about a run
+
+/** A task or a scope inside one, as the program sees it. */
+interface Region {
+  kind: 'task' | 'timeout' | 'group' | 'body';
+  name: string;
+  /** The region around it: null for a task. */
+  outer: Region | null;
+  /** The group that a child task belongs to. */
+  group: Region | null;
+  task: asyncio.Task<unknown> | null;
+  deadline: number;
+  /** When its body was over. */
+  settled: number;
+  /** When somebody asked it to stop: a cancel, or a failure in the group. */
+  stopped: number;
+  /** Waits of other regions for this task. */
+  joins: Region[];
+}
+
+interface Wait {
+  name: string;
+  /** Where it was opened: the innermost region that was open then. */
+  region: Region;
+  /** The seconds of a sleep; null for foreign promises, which know no virtual time. */
+  delay: number | null;
+  opened: number;
+  ended: number;
+  outcome: 'open' | 'value' | 'cancelled' | 'error';
+}
+
+class Failure extends Error {
+  override name = 'Failure';
+}
+
+/** Everything that a run shows, and what is wrong with it. */
+class Watch {
+  readonly problems: string[] = [];
+  readonly waits: Wait[] = [];
+  readonly regions: Region[] = [];
+  readonly reported = new Map<unknown, number>();
+  readonly loop: VirtualEventLoop;
+  #names = 0;
+
+  constructor(loop: VirtualEventLoop) {
+    this.loop = loop;
+  }
+
+  problem(text: string): void {
+    this.problems.push(`${this.loop.time()} ${text}`);
+  }
+
+  region(kind: Region['kind'], outer: Region | null, group: Region | null, deadline = Infinity): Region {
+    const name = `${kind}${++this.#names}`;
+    const region: Region = {
+      kind,
+      name,
+      outer,
+      group,
+      task: null,
+      deadline,
+      settled: Infinity,
+      stopped: Infinity,
+      joins: [],
+    };
+    this.regions.push(region);
+    return region;
+  }
+
+  /** Checks that the running code knows its task. */
+  whoAmI(region: Region): void {
+    const root = rootOf(region);
+    const expected = root.task === null || root.task.done() ? null : root.task;
+    // Before `createTask` has returned there is nothing to compare with.
+    if (root.task === null) return;
+    const actual = asyncio.currentTask(this.loop);
+    if (actual !== expected) {
+      this.problem(
+        `currentTask() in ${region.name} is ${actual?.getName() ?? null}, not ${expected?.getName() ?? null}`,
+      );
+    }
+  }
+
+  /** Awaits a leaf: one wait of the library's, or a foreign promise. */
+  async leaf(region: Region, delay: number | null, make: () => PromiseLike<unknown>): Promise<void> {
+    this.whoAmI(region);
+    const now = this.loop.time();
+    const open = nearestOpen(region);
+    const name = `wait${++this.#names} in ${region.name}`;
+    const wait: Wait = { name, region: open, delay, opened: now, ended: Infinity, outcome: 'open' };
+    this.waits.push(wait);
+    try {
+      await make();
+      this.#end(wait, 'value');
+    } catch (error) {
+      this.#end(wait, error instanceof asyncio.CancelledError ? 'cancelled' : 'error');
+      throw error;
+    } finally {
+      this.whoAmI(region);
+    }
+  }
+
+  #end(wait: Wait, outcome: Wait['outcome']): void {
+    if (wait.outcome !== 'open') this.problem(`${wait.name} ended twice`);
+    wait.outcome = outcome;
+    wait.ended = this.loop.time();
+    if (outcome === 'cancelled' && !mayBeCancelled(wait.region, wait.ended)) {
+      this.problem(`${wait.name} was cancelled, and nobody asked for it`);
+    }
+    if (outcome === 'value' && wait.delay !== null && wait.ended !== wait.opened + Math.max(0, wait.delay)) {
+      this.problem(`${wait.name} slept from ${wait.opened} to ${wait.ended}, not for ${wait.delay}`);
+    }
+    if (outcome === 'error') this.problem(`${wait.name} failed`);
+  }
+
+  #outlasts(wait: Wait, region: Region, what: string, time: number): void {
+    if (wait.opened >= time || time >= wait.ended || time > region.settled) return;
+    this.problem(
+      `${wait.name} was open from ${wait.opened} to ${wait.ended}, but ${region.name} ${what} at ${time}`,
+    );
+  }
+
+  /**
+   * What must hold when everything is over:
+   * - each wait has ended, once;
+   * - a wait was cancelled only if its task, or a timeout or group around it, was over or asked to stop;
+   * - a request to stop reached each wait that was open: none outlasts its task, its scopes, or their deadlines;
+   * - in every strand, at every point, `currentTask()` was the task that the strand was started in;
+   * - no timer is left, no task, no unhandled rejection, and no error was reported twice.
+   */
+  check(): string[] {
+    for (const wait of this.waits) {
+      if (wait.outcome === 'open') {
+        this.problem(`${wait.name} never ended`);
+        continue;
+      }
+      for (let region: Region | null = wait.region; region !== null; region = region.outer) {
+        this.#outlasts(wait, region, 'was over', region.settled);
+        this.#outlasts(wait, region, 'was stopped', region.stopped);
+        this.#outlasts(wait, region, 'timed out', region.deadline);
+        // A failure in a group stops its children at once; a timeout around it only once the body has cleaned up.
+        if (region.group !== null) this.#outlasts(wait, region.group, 'was stopped', region.group.stopped);
+      }
+    }
+    for (const [error, times] of this.reported) {
+      if (times > 1) this.problem(`${String(error)} was reported ${times} times`);
+    }
+    const left = [...asyncio.allTasks(this.loop)];
+    if (left.length > 0) this.problem(`tasks are left: ${left.map((task) => task.getName()).join(' ')}`);
+    return this.problems;
+  }
+}
+
+function rootOf(region: Region): Region {
+  let root = region;
+  while (root.outer !== null) root = root.outer;
+  return root;
+}
+
+/** A wait that is opened under a closed scope belongs to the nearest open one outward. */
+function nearestOpen(region: Region): Region {
+  let at = region;
+  while (at.settled < Infinity && at.outer !== null) at = at.outer;
+  return at;
+}
+
+/** Whether somebody had a reason to cancel what is open in `region`. */
+function mayBeCancelled(region: Region, now: number): boolean {
+  for (let at: Region | null = region; at !== null; at = at.outer) {
+    if (at.settled <= now || at.stopped <= now || at.deadline <= now) return true;
+    if (at.group !== null && mayBeCancelled(at.group, now)) return true;
+    if (at.joins.some((joiner) => mayBeCancelled(joiner, now))) return true;
+  }
+  return false;
+}
+
+// The run
+
+/** A run that takes longer than this in real time has lost a wake-up. */
+const HANGS_AFTER = 3000;
+
+export async function runStrands(program: StrandProgram): Promise<string[]> {
+  quiet();
+  const loop = new VirtualEventLoop();
+  const watch = new Watch(loop);
+  loop.setExceptionHandler((_loop, context) => {
+    if (context.exception === undefined) watch.problem(context.message);
+    else watch.reported.set(context.exception, (watch.reported.get(context.exception) ?? 0) + 1);
+  });
+  const onRejection = (error: unknown): void => {
+    // A strand that nobody holds any more was cancelled: the library has a listener of its own for that.
+    const isHandled =
+      error instanceof asyncio.CancelledError && process.listenerCount('unhandledRejection') > 1;
+    if (!isHandled) watch.problem(`unhandled rejection ${String(error)}`);
+  };
+  process.on('unhandledRejection', onRejection);
+  let timer: NodeJS.Timeout | undefined;
+  const hangs = new Promise<void>((resolve) => {
+    timer = setTimeout(() => resolve(watch.problem('hangs')), HANGS_AFTER);
+  });
+  try {
+    await Promise.race([
+      asyncio.run(() => new Runner(program, watch).main(), { loopFactory: () => loop }),
+      hangs,
+    ]);
+  } catch (error) {
+    watch.problem(`run failed: ${error instanceof Error ? error.stack : String(error)}`);
+  }
+  clearTimeout(timer);
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', onRejection);
+  return watch.check();
+}
+
+/** What a loop keeps for itself and a finished program must have left empty. */
+interface Internals {
+  readonly _timers: { readonly size: number };
+  readonly _foreignWaits: number;
+}
+
+class Runner {
+  readonly #program: StrandProgram;
+  readonly #watch: Watch;
+  readonly #roots: Region[] = [];
+  readonly #all: asyncio.Task<unknown>[] = [];
+
+  constructor(program: StrandProgram, watch: Watch) {
+    this.#program = program;
+    this.#watch = watch;
+  }
+
+  async main(): Promise<void> {
+    const { tasks, generators, cancels } = this.#program;
+    for (const part of tasks) this.#start(part, null, (body) => asyncio.createTask(body));
+    for (let i = 0; i < generators; i++) this.#generator(i);
+    for (const { at, task } of cancels) {
+      this.#watch.loop.callAt(at, () => {
+        const region = this.#roots[task] as Region;
+        if (region.task?.cancel('from outside') === true) stop(region, this.#watch.loop.time());
+      });
+    }
+    // Tasks make tasks.
+    for (let i = 0; i < this.#all.length; i++) {
+      const task = this.#all[i] as asyncio.Task<unknown>;
+      await asyncio.wait([task]);
+      if (!task.cancelled()) task.exception();
+    }
+    // Strands may clean up after their task is done. A foreign promise that such a strand awaits does not stop time.
+    for (let i = 0; i < 4; i++) await asyncio.sleep(100);
+    const { _timers: timers, _foreignWaits: foreignWaits } = this.#watch.loop as unknown as Internals;
+    // The main function itself waits for nothing at this point: its own step counts as outside.
+    if (timers.size > 0) this.#watch.problem(`${timers.size} timers are left`);
+    if (foreignWaits > 1) this.#watch.problem(`${foreignWaits} foreign waits are left`);
+  }
+
+  #start(
+    part: Part,
+    group: Region | null,
+    create: (body: () => Promise<void>) => asyncio.Task<unknown>,
+  ): asyncio.Task<unknown> {
+    const region = this.#watch.region('task', null, group);
+    this.#roots.push(region);
+    const task = create(async () => {
+      try {
+        await this.#part(part, region);
+      } catch (error) {
+        if (group !== null && !(error instanceof asyncio.CancelledError))
+          stop(group, this.#watch.loop.time());
+        throw error;
+      } finally {
+        region.settled = this.#watch.loop.time();
+      }
+    });
+    region.task = task;
+    this.#all.push(task);
+    return task;
+  }
+
+  /** A generator sees its own task only, whatever the async functions around it do. */
+  #generator(i: number): void {
+    const watch = this.#watch;
+    const region = watch.region('task', null, null);
+    const task = asyncio.createTask(function* () {
+      for (let n = 0; n < 4; n++) {
+        watch.whoAmI(region);
+        yield* asyncio.sleep(n % 2 === 0 ? 0 : 0.5 + i);
+      }
+      watch.whoAmI(region);
+    });
+    region.task = task;
+    this.#all.push(task);
+  }
+
+  async #part(part: Part, region: Region): Promise<void> {
+    const spare: Promise<void>[] = [];
+    for (const op of part) await this.#op(op, region, spare);
+    for (const promise of spare) await promise;
+  }
+
+  async #op(op: Op, region: Region, spare: Promise<void>[]): Promise<void> {
+    const watch = this.#watch;
+    watch.whoAmI(region);
+    switch (op.k) {
+      case 'sleep':
+        return watch.leaf(region, op.d, () => asyncio.sleep(op.d));
+      case 'foreign':
+        if (op.wrap) await watch.leaf(region, null, () => asyncio.fromPromise(foreign(op.by)));
+        else await foreign(op.by);
+        return watch.whoAmI(region);
+      case 'all':
+        await Promise.all(op.parts.map((part) => this.#part(part, region)));
+        return;
+      case 'allSettled':
+        await Promise.allSettled(op.parts.map((part) => this.#part(part, region)));
+        return;
+      case 'race':
+        await Promise.race(op.parts.map((part) => this.#part(part, region)));
+        return;
+      case 'spare': {
+        const promise = this.#part(op.part, region);
+        if (op.awaited) spare.push(promise);
+        return;
+      }
+      case 'timeout':
+      case 'waitFor':
+        return this.#limited(op, region);
+      case 'group':
+        return this.#group(op, region);
+      case 'try':
+        try {
+          await this.#part(op.part, region);
+        } catch (error) {
+          if (!op.swallow || !(error instanceof asyncio.CancelledError)) throw error;
+        } finally {
+          await this.#part(op.cleanup, region);
+        }
+        return;
+      case 'task':
+        this.#start(op.part, null, (body) => asyncio.createTask(body));
+        return;
+      case 'join': {
+        const target = this.#roots[op.task] as Region;
+        if (target.task === null || target === rootOf(region)) return;
+        target.joins.push(region);
+        await target.task;
+        return;
+      }
+      case 'fail':
+        throw new Failure(`of ${region.name}`);
+    }
+  }
+
+  async #limited(op: Extract<Op, { k: 'timeout' | 'waitFor' }>, outer: Region): Promise<void> {
+    const watch = this.#watch;
+    const region = watch.region('timeout', outer, null, watch.loop.time() + op.d);
+    const body = async (): Promise<void> => {
+      try {
+        await this.#part(op.part, region);
+      } finally {
+        region.settled = watch.loop.time();
+      }
+    };
+    try {
+      if (op.k === 'timeout') await asyncio.timeout(op.d).run(body);
+      else await asyncio.waitFor(body, op.d);
+    } catch (error) {
+      if (!(error instanceof asyncio.TimeoutError)) throw error;
+      if (watch.loop.time() < region.deadline)
+        watch.problem(`${region.name} timed out before ${region.deadline}`);
+    } finally {
+      region.settled = Math.min(region.settled, watch.loop.time());
+      watch.whoAmI(outer);
+    }
+  }
+
+  async #group(op: Extract<Op, { k: 'group' }>, outer: Region): Promise<void> {
+    const watch = this.#watch;
+    const region = watch.region('group', outer, null);
+    // What is open in the body is cancelled when the body is over, the children are not.
+    const body = watch.region('body', region, null);
+    try {
+      await new asyncio.TaskGroup().run(async (group) => {
+        for (const child of op.children) this.#start(child, region, (coro) => group.createTask(coro));
+        try {
+          await this.#part(op.part, body);
+        } catch (error) {
+          stop(region, watch.loop.time());
+          throw error;
+        } finally {
+          body.settled = watch.loop.time();
+        }
+      });
+    } catch (error) {
+      // The errors of the children and of the body, wherever they came from, end here.
+      if (!(error instanceof asyncio.ExceptionGroup)) throw error;
+    } finally {
+      region.settled = watch.loop.time();
+      watch.whoAmI(outer);
+    }
+  }
+}
+
+function stop(region: Region, now: number): void {
+  region.stopped = Math.min(region.stopped, now);
+}
+
+function foreign(by: Foreign): Promise<void> {
+  return new Promise((resolve) => {
+    switch (by) {
+      case 'microtask':
+        return queueMicrotask(resolve);
+      case 'tick':
+        return process.nextTick(resolve);
+      case 'immediate':
+        return void setImmediate(resolve);
+      case 'timer':
+        return void setTimeout(resolve, 1);
+    }
+  });
+}
+
+// Shrinking
+
+/** A smaller program that still breaks an invariant, and what it breaks. */
+export async function shrinkStrands(program: StrandProgram): Promise<[StrandProgram, string[]]> {
+  let best = program;
+  let problems = await runStrands(program);
+  // Another problem of a smaller program would lead elsewhere.
+  const kinds = new Set(problems.map(kindOf));
+  for (let found = true; found; ) {
+    found = false;
+    for (const candidate of smaller(best)) {
+      const left = await runStrands(candidate);
+      if (!left.some((problem) => kinds.has(kindOf(problem)))) continue;
+      best = candidate;
+      problems = left;
+      found = true;
+      break;
+    }
+  }
+  return [best, problems];
+}
+
+/** A problem without the numbers and names in it. */
+function kindOf(problem: string): string {
+  return problem.replace(/\w*[\d.]+/g, '');
+}
+
+function* without<T>(items: readonly T[], least = 0): Generator<T[]> {
+  if (items.length > least) for (const i of items.keys()) yield items.toSpliced(i, 1);
+}
+
+function* smaller(program: StrandProgram): Generator<StrandProgram> {
+  for (let i = program.tasks.length - 1; i >= 0; i--) {
+    const tasks = program.tasks.with(i, []);
+    if ((program.tasks[i] as Part).length > 0) yield { ...program, tasks };
+  }
+  for (const cancels of without(program.cancels)) yield { ...program, cancels };
+  if (program.generators > 0) yield { ...program, generators: program.generators - 1 };
+  for (const [i, part] of program.tasks.entries()) {
+    for (const instead of smallerParts(part)) yield { ...program, tasks: program.tasks.with(i, instead) };
+  }
+}
+
+function* smallerParts(part: Part): Generator<Part> {
+  yield* without(part);
+  for (const [i, op] of part.entries()) {
+    for (const instead of smallerOps(op)) yield part.toSpliced(i, 1, ...instead);
+  }
+}
+
+function* smallerOps(op: Op): Generator<Op[]> {
+  if ('part' in op) {
+    if (op.k !== 'task' && op.k !== 'spare') yield op.part;
+    for (const part of smallerParts(op.part)) yield [{ ...op, part }];
+  }
+  if (op.k === 'all' || op.k === 'allSettled' || op.k === 'race') {
+    for (const part of op.parts) yield part;
+    for (const parts of without(op.parts, 1)) yield [{ ...op, parts }];
+    for (const [i, part] of op.parts.entries()) {
+      for (const instead of smallerParts(part)) yield [{ ...op, parts: op.parts.with(i, instead) }];
+    }
+  }
+  if (op.k === 'group') {
+    for (const children of without(op.children)) yield [{ ...op, children }];
+    for (const [i, part] of op.children.entries()) {
+      for (const instead of smallerParts(part)) yield [{ ...op, children: op.children.with(i, instead) }];
+    }
+  }
+  if (op.k === 'try') for (const cleanup of smallerParts(op.cleanup)) yield [{ ...op, cleanup }];
+  if (op.k === 'sleep' && op.d > 1) yield [{ k: 'sleep', d: 1 }];
+}
+
+// Printing
+
+export function showStrands(program: StrandProgram): string {
+  const lines = program.tasks.flatMap((part, i) => [
+    `const task${i} = createTask(async () => {`,
+    ...show(part, 1),
+    '});',
+  ]);
+  if (program.generators > 0) lines.push(`// and ${program.generators} tasks of generators`);
+  for (const { at, task } of program.cancels) lines.push(`loop.callAt(${at}, () => task${task}.cancel());`);
+  return lines.join('\n');
+}
+
+function show(part: Part, depth: number): string[] {
+  const at = '  '.repeat(depth);
+  const call = (head: string, inner: Part, tail: string): string[] => [
+    `${at}${head}`,
+    ...show(inner, depth + 1),
+    `${at}${tail}`,
+  ];
+  return part.flatMap((op, i): string[] => {
+    switch (op.k) {
+      case 'sleep':
+        return [`${at}await sleep(${op.d});`];
+      case 'foreign':
+        return [`${at}await ${op.wrap ? `fromPromise(${op.by}())` : `${op.by}()`};`];
+      case 'all':
+      case 'allSettled':
+      case 'race':
+        return [
+          `${at}await Promise.${op.k}([`,
+          ...op.parts.flatMap((inner) => [
+            `${at}  (async () => {`,
+            ...show(inner, depth + 2),
+            `${at}  })(),`,
+          ]),
+          `${at}]);`,
+        ];
+      case 'spare':
+        return call(
+          `const spare${i} = (async () => {`,
+          op.part,
+          `})(); // ${op.awaited ? 'awaited at the end' : 'never awaited'}`,
+        );
+      case 'timeout':
+        return call(`await timeout(${op.d}).run(async () => {`, op.part, '}); // TimeoutError is caught');
+      case 'waitFor':
+        return call('await waitFor(async () => {', op.part, `}, ${op.d}); // TimeoutError is caught`);
+      case 'group':
+        return [
+          `${at}await new TaskGroup().run(async (tg) => {`,
+          ...op.children.flatMap((child) => [
+            `${at}  tg.createTask(async () => {`,
+            ...show(child, depth + 2),
+            `${at}  });`,
+          ]),
+          ...show(op.part, depth + 1),
+          `${at}}); // ExceptionGroup is caught`,
+        ];
+      case 'try':
+        return [
+          ...call(
+            'try {',
+            op.part,
+            op.swallow ? '} catch { /* CancelledError is swallowed */' : '} finally {',
+          ),
+          ...(op.swallow ? [`${at}} finally {`] : []),
+          ...show(op.cleanup, depth + 1),
+          `${at}}`,
+        ];
+      case 'task':
+        return call('createTask(async () => {', op.part, '});');
+      case 'join':
+        return [`${at}await task${op.task};`];
+      case 'fail':
+        return [`${at}throw new Failure();`];
+    }
+  });
+}
