@@ -1,4 +1,5 @@
 /** The face of the core: all of asyncio that needs no particular host. */
+export { AsCompleted, asCompleted, type DoneFuture } from './as-completed.ts';
 export { trackAsyncgen } from './asyncgens.ts';
 export { BaseEventLoop } from './base-events.ts';
 export { Context, ContextVar, copyContext, Token } from './contextvars.ts';
@@ -84,9 +85,6 @@ export type {
 } from './types.ts';
 export {
   ALL_COMPLETED,
-  AsCompleted,
-  asCompleted,
-  type DoneFuture,
   FIRST_COMPLETED,
   FIRST_EXCEPTION,
   gather,

@@ -9,7 +9,8 @@ import type { BaseEventLoop } from './base-events.ts';
 import type { Context } from './contextvars.ts';
 import type { Future } from './futures.ts';
 import type { ContextStorage } from './host.ts';
-import type { CoroutineStrand, Scope } from './strands.ts';
+import type { Scope } from './scopes.ts';
+import type { CoroutineStrand } from './strands.ts';
 import type { Task } from './tasks.ts';
 import type { Suspend } from './types.ts';
 

@@ -5,7 +5,7 @@
  * so that `fetch(url, { signal })` rejects with what becomes the TimeoutError.
  */
 import { CancelledError } from './exceptions.ts';
-import { type CancelTarget, Scope } from './strands.ts';
+import { type CancelTarget, Scope } from './scopes.ts';
 import { cancelListeners, Task } from './tasks.ts';
 
 let entries = 0;

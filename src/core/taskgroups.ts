@@ -8,7 +8,8 @@ import { repr } from './format-helpers.ts';
 import type { Future } from './futures.ts';
 import { current, ERROR, type Waiter } from './running.ts';
 import { ScopeSignal } from './signals.ts';
-import { type CancelTarget, enterScope, leaveScope, Scope } from './strands.ts';
+import { type CancelTarget, Scope } from './scopes.ts';
+import { enterScope, leaveScope } from './strands.ts';
 import { checkOptions, Task, type TaskOptions } from './tasks.ts';
 import type { Coroutine, CoroutineLike, Gen } from './types.ts';
 

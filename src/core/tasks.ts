@@ -16,14 +16,8 @@ import { formatStack, parseStack, repr } from './format-helpers.ts';
 import type { Surroundings } from './host.ts';
 import { Future, isfuture, lateMessages, MUST_CANCEL, QUIET } from './futures.ts';
 import { CANCELLED, current, ERROR, PARK, PENDING, RESULT, RESUME, runningTask, SUSPEND } from './running.ts';
-import {
-  type CancelTarget,
-  callerScope,
-  RootScope,
-  type Scope,
-  throwInto,
-  whyNotAwaitable,
-} from './strands.ts';
+import { type CancelTarget, RootScope, type Scope } from './scopes.ts';
+import { callerScope, throwInto, whyNotAwaitable } from './strands.ts';
 import { awaitPlace, forgetRequest, noteRequest, warnSwallowed } from './task-notes.ts';
 import type { AwaitableLike, Coroutine, CoroutineLike, Gen, StackFrame, Suspend } from './types.ts';
 

@@ -792,7 +792,10 @@ describe('wait, asCompleted and gather of the wrong things', () => {
     await runVirtually(async () => {
       const work = coroutine(async () => {});
       const task = createTask(work());
-      assert.equal(await textOf(() => wait(any(task))), 'TypeError: expect a list of futures, not Task');
+      assert.equal(
+        await textOf(() => wait(any(task))),
+        'TypeError: expect a list of futures, not Task: wait([a, b])',
+      );
       const coro = work();
       assert.match(await textOf(() => wait(any(coro))), /^TypeError: expect a list of futures, not /);
       const forbidden = 'TypeError: Passing coroutines is forbidden, use tasks explicitly.';
@@ -827,9 +830,12 @@ describe('wait, asCompleted and gather of the wrong things', () => {
       const coro = work();
       const task = createTask(work());
       const text = 'TypeError: expects an iterable of awaitables, not';
-      assert.equal(await textOf(() => asCompleted(any(coro))), `${text} coroutine`);
-      assert.equal(await textOf(() => asCompleted(any(task))), `${text} Task`);
-      assert.equal(await textOf(() => asCompleted(any(Promise.resolve()))), `${text} Promise`);
+      assert.equal(await textOf(() => asCompleted(any(coro))), `${text} coroutine: asCompleted([a, b])`);
+      assert.equal(await textOf(() => asCompleted(any(task))), `${text} Task: asCompleted([a, b])`);
+      assert.equal(
+        await textOf(() => asCompleted(any(Promise.resolve()))),
+        `${text} Promise: asCompleted([a, b])`,
+      );
       assert.match(await textOf(() => asCompleted(any(5))), /^TypeError: .*5/);
       assert.match(await textOf(() => asCompleted(any(null))), /^TypeError: .*null/);
       await gather(coro, task);
