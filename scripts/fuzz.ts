@@ -1,7 +1,7 @@
 /** Random programs, as many as wanted: `npm run fuzz -- --help`. */
 
 import { parseArgs } from 'node:util';
-import { compare, describe } from '../tests/conformance/compare.ts';
+import { brokenInvariants, compare, describe, run } from '../tests/conformance/compare.ts';
 import { generate } from '../tests/conformance/generate.ts';
 import type { Style } from '../tests/conformance/interpreter.ts';
 import { show } from '../tests/conformance/print.ts';
@@ -16,7 +16,8 @@ Ends with code 1 at the first difference, which is made small and printed.
   --style S   generators  every coroutine a generator (default: all styles in turn)
               async       every coroutine an async function
               mixed       a coin tossed for every block
-              eager       generators, with tasks that start at their creation
+              eager       tasks that start at their creation: generators compared with CPython,
+                          async functions held to invariants
               strands     async functions with several waits open at once, held to invariants
   --seed N    the first seed (default: 1)
   --count N   how many programs per style (default: 1000)
@@ -66,21 +67,25 @@ async function fuzz(
     const programs = [...seeds(first + at, Math.min(BATCH, count - at))].map((seed) =>
       generate(seed, { eager }),
     );
-    // Half of the seeds with awaits of finished promises strewn in.
-    const [plain, noisy] = [
-      programs.filter((p) => p.seed % 2 === 0),
-      programs.filter((p) => p.seed % 2 === 1),
-    ];
-    for (const [noise, some] of [
-      [false, plain],
-      [true, noisy],
-    ] as const) {
+    // Async functions: every second seed with awaits of finished promises strewn in.
+    const isAsync = name === 'async' || name === 'mixed';
+    for (const noise of isAsync ? [false, true] : [false]) {
       const style: Style = { kind: eager ? 'generators' : name, noise };
+      const some = programs.filter(({ seed }) => !isAsync || (seed % 2 === 1) === noise);
       for (const difference of await compare(some, style)) {
         console.log(`\n${name}${noise ? ' with noise' : ''}, ${describe(await shrink(difference))}`);
         bad++;
         if (!goOn) return bad;
       }
+    }
+    for (const program of eager ? programs : []) {
+      const problems = brokenInvariants(await run(program, { kind: 'async', noise: program.seed % 2 === 1 }));
+      if (problems.length === 0) continue;
+      console.log(
+        `\neager as async functions, seed ${program.seed}\n${show(program)}\n\n${problems.join('\n')}`,
+      );
+      bad++;
+      if (!goOn) return bad;
     }
     progress(`${name}: ${Math.min(at + BATCH, count)} of ${count}`);
   }

@@ -49,6 +49,21 @@ export async function run(program: Program, style: Style): Promise<Outcome> {
   }
 }
 
+/**
+ * What must hold where CPython is no measure, since the end of an async function that is started eagerly is known only
+ * after the microtasks: the run ends, and nothing is left, lost or broken.
+ */
+export function brokenInvariants({ trace, reports }: Outcome): string[] {
+  const isOver = trace.some((line) => /^\S+ \S+ run /.test(line));
+  const mayBePending = reports.some((report) => report.includes('was destroyed'));
+  return [
+    ...(isOver ? [] : ['the run does not end']),
+    ...trace.filter((line) => /^end t\d+ pending/.test(line) && !mayBePending),
+    ...trace.filter((line) => /TypeError|ReferenceError|already done|Cannot enter/.test(line)),
+    ...reports.filter((report) => report.startsWith('unhandled rejection')),
+  ];
+}
+
 /** The programs whose outcome with the library is not CPython's. */
 export async function compare(
   programs: readonly Program[],

@@ -2,9 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compare, describe } from './compare.ts';
+import { brokenInvariants, compare, describe, run } from './compare.ts';
 import { generate } from './generate.ts';
 import type { Style } from './interpreter.ts';
+import { show } from './print.ts';
 import { shrink } from './shrink.ts';
 import { generateStrands, runStrands, showStrands, shrinkStrands } from './strands.ts';
 
@@ -38,6 +39,16 @@ for (const { name, eager, style } of STYLES) {
     );
   });
 }
+
+test('random programs with eager tasks as async functions keep the invariants', async () => {
+  for (const seed of seeds) {
+    const program = generate(seed, { eager: true });
+    for (const kind of ['async', 'mixed'] as const) {
+      const problems = brokenInvariants(await run(program, { kind, noise: seed % 2 === 0 }));
+      assert.deepEqual(problems, [], `seed ${seed}, ${kind}\n${show(program)}`);
+    }
+  }
+});
 
 test('random strands keep the invariants', async (t) => {
   // The runner takes every unhandled rejection for a failure of its own, also those that the library sees to.

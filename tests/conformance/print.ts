@@ -165,7 +165,10 @@ function statementLines(st: Stmt, depth: number): string[] {
         ...(st.what === undefined
           ? []
           : [
-              ...nested(`except ${st.what}:`, st.handler),
+              `${at}except ${st.what}:`,
+              ...(st.then === 'reraise' && (st.handler ?? []).length === 0
+                ? []
+                : lines(st.handler, depth + 1)),
               ...(st.then === 'reraise' ? [`${indent(depth + 1)}raise`] : []),
             ]),
         ...(st.finally === undefined ? [] : nested('finally:', st.finally)),

@@ -260,7 +260,10 @@ class Watch {
         this.#outlasts(wait, region, 'was stopped', region.stopped);
         this.#outlasts(wait, region, 'timed out', region.deadline);
         // A failure in a group stops its children at once; a timeout around it only once the body has cleaned up.
-        if (region.group !== null) this.#outlasts(wait, region.group, 'was stopped', region.group.stopped);
+        // What a strand opens after the end of its task is nobody's, and no group's either.
+        if (region.group !== null && wait.opened < region.settled) {
+          this.#outlasts(wait, region.group, 'was stopped', region.group.stopped);
+        }
       }
     }
     for (const [error, times] of this.reported) {
