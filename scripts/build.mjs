@@ -29,6 +29,7 @@ export async function buildLibrary() {
   const bundle = await rolldown({
     input: Object.fromEntries(entries.map((entry) => [entry, path.join(root, 'src', `${entry}.ts`)])),
     external: [/^node:/, /^undici/],
+    preserveEntrySignatures: 'allow-extension',
     onLog: (level, log, print) => print(level === 'warn' ? 'error' : level, log),
   });
   await bundle.write({
@@ -37,9 +38,10 @@ export async function buildLibrary() {
     comments: { annotation: true, legal: false, jsdoc: false },
     chunkFileNames: '[name].js',
     codeSplitting: {
+      includeDependenciesRecursively: false,
       groups: [
         // Alone, so that a bundler can leave it out of a program without task groups.
-        { name: 'groups', test: /exception-groups\.ts/, priority: 2 },
+        { name: 'groups', test: /(exception-groups|taskgroups)\.ts/, priority: 2 },
         { name: 'core', test: /src[\\/]core[\\/]/, priority: 1 },
         { name: 'node', test: /src[\\/]host[\\/]node\.ts/ },
       ],
