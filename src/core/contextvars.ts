@@ -42,7 +42,9 @@ export class Context {
    * Source: CPython 3.14 `contextvars.Context.run`.
    */
   run<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): R {
-    if (this._entered) throw new RuntimeError(`cannot enter context: ${this} is already entered`);
+    // The code of a task or callback is in its context already.
+    if (this._entered || owner()._context === this)
+      throw new RuntimeError(`cannot enter context: ${this} is already entered`);
     const before = current.owner;
     this._entered = true;
     current.owner = { _context: this, _within: before };

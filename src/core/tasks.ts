@@ -336,7 +336,11 @@ export class Task<T> extends Future<T> implements CancelTarget {
   _resume(): void {
     (this._root as RootScope).isParked = false;
     if (this._state !== PENDING) return;
-    this.stepInside();
+    try {
+      this.stepInside();
+    } catch (leaving) {
+      this._loop._leave(leaving);
+    }
   }
 
   private startAfter(slot: Future<void>): void {
@@ -345,6 +349,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
     slot._addWaiter(this);
   }
 
+  // KeyboardInterrupt and SystemExit go out of `createTask`, as in CPython.
   private startNow(): void {
     this.stepInside();
     if (this._state !== PENDING) {
@@ -363,8 +368,6 @@ export class Task<T> extends Future<T> implements CancelTarget {
     current.loop = this._loop;
     try {
       this.advance();
-    } catch (leaving) {
-      this._loop._leave(leaving);
     } finally {
       current.loop = loop;
       current.driver = driver;

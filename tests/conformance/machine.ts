@@ -220,7 +220,8 @@ export abstract class Machine {
     if (error instanceof asyncio.ExceptionGroup || error instanceof asyncio.BaseExceptionGroup) {
       return `${name}(${error.message}, [${[...error.exceptions].map(inner).join(', ')}])`;
     }
-    const text = `${name}(${short(error.message)})`;
+    // Our texts go on after CPython's with what came.
+    const text = `${name}(${short(error.message.replace(/(awaitable is required), got [^]*/, '$1'))})`;
     // An error that passes an expired timeout gets a TimeoutError put between itself and its cause, since JavaScript
     // has no implicit context.
     let cause = error instanceof asyncio.TimeoutError ? error.cause : undefined;

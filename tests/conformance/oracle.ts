@@ -1,6 +1,7 @@
 /** CPython as the oracle: pyodide runs its real asyncio, with the C-accelerated tasks, on a virtual clock. */
 
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import type { Outcome, Program } from './ast.ts';
 
 export interface Oracle {
@@ -23,7 +24,7 @@ export function oracle(): Promise<Oracle> {
 
 /** The part of pyodide that is used. Its own declarations need those of a browser. */
 interface Pyodide {
-  loadPyodide(): Promise<{
+  loadPyodide(options: { indexURL: string }): Promise<{
     runPython(text: string): unknown;
     globals: {
       get(name: 'run_source'): (text: string) => { toJs(): string[] };
@@ -36,7 +37,8 @@ async function load(): Promise<Oracle> {
   const name: string = 'pyodide';
   const { loadPyodide } = (await import(name)) as Pyodide;
   const [python, ...files] = await Promise.all([
-    loadPyodide(),
+    // Said, since it would look for its own place in a stack trace, which source maps change.
+    loadPyodide({ indexURL: fileURLToPath(new URL('.', import.meta.resolve('pyodide'))) }),
     ...['oracle.py', 'interpreter.py'].map((name) => readFile(new URL(name, sourceDirectory), 'utf8')),
   ]);
   for (const file of files) python.runPython(file);

@@ -1,0 +1,141 @@
+/**
+ * A tour of the examples: each runs as a program of its own, one after the other, with a heading. Needs no network, and
+ * about ten seconds. Ctrl-C ends it, and the program that is running, with exit code 130.
+ *
+ *   npm start                        the whole tour
+ *   npm start -- --list              what there is to see
+ *   npm start -- --only gather       one program; may be given several times
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { fromPromise, KeyboardInterrupt, run } from 'asyncio-ts';
+
+/** One stop of the tour. */
+interface Stop {
+  readonly name: string;
+  readonly title: string;
+  readonly args?: readonly string[];
+}
+
+const STOPS: readonly Stop[] = [
+  { name: 'blocking', title: 'Blocking and non-blocking reads, and who gets to run meanwhile' },
+  { name: 'sleep', title: 'Waiting without being in the way' },
+  { name: 'loop-time', title: 'The clock of the loop' },
+  { name: 'loop-time', title: 'The same in virtual time: no waiting', args: ['--virtual'] },
+  { name: 'create-task', title: 'A coroutine as a task' },
+  { name: 'cancel-task', title: 'Cancelling tasks, and asking how they ended' },
+  { name: 'gather', title: 'Many at once: results in order, cancelled alone or together' },
+  { name: 'reddit', title: 'Requests side by side: the top posts of four subreddits' },
+  { name: 'generators', title: 'The same coroutines as generator functions' },
+  { name: 'http-server', title: 'Tasks in a web server, cancelled when their client goes away' },
+  { name: 'crawler', title: 'A crawler among slow and broken pages' },
+];
+
+const USAGE = `usage: tour [--list] [--only NAME]… [--help]
+
+Runs the examples one after the other.
+
+  --list        show their names and what they are about
+  --only NAME   run this one; may be given several times
+  --help        show this text`;
+
+/** A mistake in the arguments. */
+class UsageError extends Error {}
+
+const isColoured = process.stdout.isTTY && !process.env['NO_COLOR'];
+const paint = (code: number, text: string): string => (isColoured ? `\x1b[${code}m${text}\x1b[0m` : text);
+const bold = (text: string): string => paint(1, text);
+const red = (text: string): string => paint(31, text);
+const green = (text: string): string => paint(32, text);
+
+function choose(names: readonly string[]): readonly Stop[] {
+  for (const name of names) {
+    if (STOPS.some((stop) => stop.name === name)) continue;
+    const known = [...new Set(STOPS.map((stop) => stop.name))].join(', ');
+    throw new UsageError(`there is no example '${name}'; there are ${known}`);
+  }
+  return names.length === 0 ? STOPS : STOPS.filter(({ name }) => names.includes(name));
+}
+
+/** At a terminal, Ctrl-C reaches every program of the group. */
+const isAtTerminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+
+/** Resolves with the exit code of a process; null if a signal ended it. */
+function ended(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject).once('exit', resolve);
+  });
+}
+
+/**
+ * Run a stop to its end. Cancelled, it is told to end as by Ctrl-C, and waited for: at a terminal it has heard already,
+ * and cleans up.
+ */
+async function visit({ name, args = [] }: Stop): Promise<boolean> {
+  const file = fileURLToPath(new URL(`${name}.js`, import.meta.url));
+  const child = spawn(process.execPath, [...process.execArgv, file, ...args], { stdio: 'inherit' });
+  const end = ended(child);
+  try {
+    const code = await fromPromise(end);
+    if (code === 0) return true;
+    console.log(red(`${name} ended with ${code === null ? child.signalCode : `exit code ${code}`}`));
+    return false;
+  } finally {
+    if (child.exitCode === null && child.signalCode === null) {
+      if (!isAtTerminal) child.kill('SIGINT');
+      await end;
+    }
+  }
+}
+
+async function tour(stops: readonly Stop[]): Promise<number> {
+  const start = performance.now();
+  const failed: string[] = [];
+  for (const [i, stop] of stops.entries()) {
+    const command = [stop.name, ...(stop.args ?? [])].join(' ');
+    console.log(`${i === 0 ? '' : '\n'}${bold(`[${i + 1}/${stops.length}] ${command}`)}  ${stop.title}`);
+    if (!(await visit(stop))) failed.push(command);
+  }
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  const count = stops.length === 1 ? '1 program' : `${stops.length} programs`;
+  if (failed.length > 0) console.log(red(`\n${failed.length} of ${count} failed: ${failed.join(', ')}`));
+  else console.log(green(`\n${count}, ${seconds} s, all well`));
+  return failed.length > 0 ? 1 : 0;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      list: { type: 'boolean' },
+      only: { type: 'string', multiple: true },
+    },
+  });
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const stops = choose(values.only ?? []);
+  if (!values.list) return await tour(stops);
+  for (const { name, args = [], title } of stops)
+    console.log(`${[name, ...args].join(' ').padEnd(20)} ${title}`);
+  return 0;
+}
+
+try {
+  process.exitCode = await run(main);
+} catch (error) {
+  if (error instanceof KeyboardInterrupt) {
+    console.log('\ntour interrupted');
+    process.exitCode = 130;
+  } else if (
+    error instanceof UsageError ||
+    (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS')
+  ) {
+    console.error(`tour: ${(error as Error).message}\n\n${USAGE}`);
+    process.exitCode = 2;
+  } else {
+    throw error;
+  }
+}

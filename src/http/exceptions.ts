@@ -1,0 +1,385 @@
+/** The errors of the HTTP client. Counterpart: `aiohttp/client_exceptions.py`. */
+import { quote } from './helpers.ts';
+import type { CIMultiDict } from './multidict.ts';
+import type { ClientResponse, RequestInfo } from './client-reqrep.ts';
+import type { ConnectionKey, SslOption } from './connector.ts';
+
+const ordinaryHasInstance = Function.prototype[Symbol.hasInstance];
+
+type Marked = Readonly<Record<symbol, unknown>>;
+
+const timeoutMark = Symbol.for('asyncio-ts.TimeoutError');
+const markOf = (name: string): symbol => Symbol.for(`asyncio-ts.http.${name}`);
+
+function define(target: object, key: PropertyKey, value: unknown): void {
+  Object.defineProperty(target, key, { value, writable: true, configurable: true, enumerable: false });
+}
+
+/**
+ * Give an error class its name, and a mark on its prototype that `instanceof` looks for: the test then holds across
+ * two copies of the package, and for a second base that JavaScript's inheritance cannot express (`also`).
+ */
+function brand(type: { readonly prototype: Error }, name: string, ...also: symbol[]): void {
+  const mark = markOf(name);
+  for (const one of [mark, ...also]) define(type.prototype, one, true);
+  define(type.prototype, 'name', name);
+  define(type, Symbol.hasInstance, function hasInstance(this: unknown, value: unknown): boolean {
+    // A class that somebody derives from this one inherits the test, but not its meaning.
+    if (this !== type) return ordinaryHasInstance.call(this as () => void, value);
+    return typeof value === 'object' && value !== null && (value as Marked)[mark] === true;
+  });
+}
+
+/**
+ * The base of all errors of the client.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientError`.
+ */
+export class ClientError extends Error {
+  static {
+    brand(this, 'ClientError');
+  }
+}
+
+/**
+ * The connection failed.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientConnectionError`.
+ */
+export class ClientConnectionError extends ClientError {
+  static {
+    brand(this, 'ClientConnectionError');
+  }
+}
+
+/**
+ * The operating system reported an error on the connection: `cause` is that error, `code` and `errno` are its own.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientOSError`.
+ */
+export class ClientOSError extends ClientConnectionError {
+  /** The system's name of the error, such as `ECONNRESET`; null if it has none. */
+  readonly code: string | null;
+  /** The system's number of the error, or null. */
+  readonly errno: number | null;
+
+  constructor(osError: Error, message: string = textOf(osError)) {
+    super(message, { cause: osError });
+    const { code, errno } = osError as NodeJS.ErrnoException;
+    this.code = code ?? null;
+    this.errno = errno ?? null;
+  }
+
+  static {
+    brand(this, 'ClientOSError');
+  }
+}
+
+/** The text of a system error. One that tried several addresses keeps their errors and has no text of its own. */
+function textOf(error: Error): string {
+  if (error.message !== '') return error.message;
+  if (error instanceof AggregateError) return error.errors.map((one) => (one as Error).message).join(', ');
+  return (error as NodeJS.ErrnoException).code ?? error.name;
+}
+
+/**
+ * No connection could be made.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientConnectorError`.
+ */
+export class ClientConnectorError extends ClientOSError {
+  readonly host: string;
+  readonly port: number | null;
+  /** How TLS was to be done. */
+  readonly ssl: SslOption;
+
+  constructor(key: ConnectionKey, osError: Error) {
+    super(
+      osError,
+      `Cannot connect to host ${key.host}:${key.port} ssl:${nameOfSsl(key.ssl)} [${textOf(osError)}]`,
+    );
+    this.host = key.host;
+    this.port = key.port;
+    this.ssl = key.ssl;
+  }
+
+  /** The error beneath, which is also the `cause`. */
+  get osError(): Error {
+    return this.cause as Error;
+  }
+
+  static {
+    brand(this, 'ClientConnectorError');
+  }
+}
+
+function nameOfSsl(ssl: SslOption): string {
+  if (ssl === true) return 'default';
+  return ssl === false ? 'false' : 'options';
+}
+
+/**
+ * The host's name was not found.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientConnectorDNSError`.
+ */
+export class ClientConnectorDNSError extends ClientConnectorError {
+  static {
+    brand(this, 'ClientConnectorDNSError');
+  }
+}
+
+/**
+ * The base of errors of TLS.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientSSLError`.
+ */
+export class ClientSSLError extends ClientConnectorError {
+  static {
+    brand(this, 'ClientSSLError');
+  }
+}
+
+/**
+ * The TLS handshake failed.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientConnectorSSLError`.
+ */
+export class ClientConnectorSSLError extends ClientSSLError {
+  static {
+    brand(this, 'ClientConnectorSSLError');
+  }
+}
+
+/**
+ * The server's certificate is not to be trusted.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientConnectorCertificateError`.
+ */
+export class ClientConnectorCertificateError extends ClientSSLError {
+  /** What is wrong with it. */
+  get certificateError(): Error {
+    return this.osError;
+  }
+
+  static {
+    brand(this, 'ClientConnectorCertificateError');
+  }
+}
+
+/**
+ * The server did something wrong with the connection.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ServerConnectionError`.
+ */
+export class ServerConnectionError extends ClientConnectionError {
+  static {
+    brand(this, 'ServerConnectionError');
+  }
+}
+
+/**
+ * The server closed the connection before it answered.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ServerDisconnectedError`.
+ */
+export class ServerDisconnectedError extends ServerConnectionError {
+  constructor(message = 'Server disconnected', options?: ErrorOptions) {
+    super(message, options);
+  }
+
+  static {
+    brand(this, 'ServerDisconnectedError');
+  }
+}
+
+/**
+ * The server took too long. Also a `TimeoutError`.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ServerTimeoutError`.
+ */
+export class ServerTimeoutError extends ServerConnectionError {
+  /** As `TimeoutError` has it. */
+  readonly code = 'ETIMEDOUT';
+
+  static {
+    brand(this, 'ServerTimeoutError', timeoutMark);
+  }
+}
+
+/**
+ * Connecting took too long (`ClientTimeout` fields `connect` and `sockConnect`). Also a `TimeoutError`.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ConnectionTimeoutError`.
+ */
+export class ConnectionTimeoutError extends ServerTimeoutError {
+  static {
+    brand(this, 'ConnectionTimeoutError');
+  }
+}
+
+/**
+ * Nothing came from the server for too long (`ClientTimeout` field `sockRead`). Also a `TimeoutError`.
+ *
+ * Source: aiohttp 3.14 `aiohttp.SocketTimeoutError`.
+ */
+export class SocketTimeoutError extends ServerTimeoutError {
+  static {
+    brand(this, 'SocketTimeoutError');
+  }
+}
+
+/**
+ * The body of the response is broken: cut short, or not in the encoding that its headers name.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientPayloadError`.
+ */
+export class ClientPayloadError extends ClientError {
+  static {
+    brand(this, 'ClientPayloadError');
+  }
+}
+
+/**
+ * An error that follows from what the server answered.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientResponseError`.
+ */
+export class ClientResponseError extends ClientError {
+  /** What was sent. */
+  readonly requestInfo: RequestInfo;
+  /** The redirects before, oldest first. */
+  readonly history: readonly ClientResponse[];
+  /** The status code; 0 if there is none. */
+  readonly status: number;
+  /** What is wrong, aiohttp's `message`: often the reason phrase. The error's own `message` is the full text. */
+  readonly reason: string;
+  /** The headers of the response, or null. */
+  readonly headers: CIMultiDict | null;
+
+  constructor(
+    requestInfo: RequestInfo,
+    history: readonly ClientResponse[],
+    options: {
+      status?: number | null;
+      message?: string;
+      headers?: CIMultiDict | null;
+      cause?: unknown;
+    } = {},
+  ) {
+    const { status, message = '', headers = null, cause } = options;
+    const url = quote(String(requestInfo.realUrl));
+    super(
+      `${status ?? 0}, message=${quote(message)}, url=${url}`,
+      cause === undefined ? undefined : { cause },
+    );
+    this.requestInfo = requestInfo;
+    this.history = history;
+    this.status = status ?? 0;
+    this.reason = message;
+    this.headers = headers;
+  }
+
+  static {
+    brand(this, 'ClientResponseError');
+  }
+}
+
+/**
+ * `json()` found another content type than the one it expects.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ContentTypeError`.
+ */
+export class ContentTypeError extends ClientResponseError {
+  static {
+    brand(this, 'ContentTypeError');
+  }
+}
+
+/**
+ * The redirects reached `maxRedirects`; they are in `history`.
+ *
+ * Source: aiohttp 3.14 `aiohttp.TooManyRedirects`.
+ */
+export class TooManyRedirects extends ClientResponseError {
+  static {
+    brand(this, 'TooManyRedirects');
+  }
+}
+
+/**
+ * What was given is no URL. A `RangeError`, too, as it is a `ValueError` in Python.
+ *
+ * Source: aiohttp 3.14 `aiohttp.InvalidURL`.
+ */
+export class InvalidURL extends RangeError {
+  /** As it was given. */
+  readonly url: string | URL;
+  /** More about what is wrong, or null. */
+  readonly description: string | null;
+
+  constructor(url: string | URL, description: string | null = null, options?: ErrorOptions) {
+    super(description === null ? String(url) : `${url} - ${description}`, options);
+    this.url = url;
+    this.description = description;
+  }
+
+  static {
+    brand(this, 'InvalidURL', markOf('ClientError'));
+  }
+}
+
+/**
+ * The URL of a call is none.
+ *
+ * Source: aiohttp 3.14 `aiohttp.InvalidUrlClientError`.
+ */
+export class InvalidUrlClientError extends InvalidURL {
+  static {
+    brand(this, 'InvalidUrlClientError');
+  }
+}
+
+/**
+ * A redirect that cannot be followed.
+ *
+ * Source: aiohttp 3.14 `aiohttp.RedirectClientError`.
+ */
+export class RedirectClientError extends ClientError {
+  static {
+    brand(this, 'RedirectClientError');
+  }
+}
+
+/**
+ * A redirect leads to what is no URL. Also a `RedirectClientError`.
+ *
+ * Source: aiohttp 3.14 `aiohttp.InvalidUrlRedirectClientError`.
+ */
+export class InvalidUrlRedirectClientError extends InvalidUrlClientError {
+  static {
+    brand(this, 'InvalidUrlRedirectClientError', markOf('RedirectClientError'));
+  }
+}
+
+/**
+ * The URL of a call has another scheme than http or https.
+ *
+ * Source: aiohttp 3.14 `aiohttp.NonHttpUrlClientError`.
+ */
+export class NonHttpUrlClientError extends ClientError {
+  static {
+    brand(this, 'NonHttpUrlClientError');
+  }
+}
+
+/**
+ * A redirect leads to another scheme than http or https. Also a `RedirectClientError`.
+ *
+ * Source: aiohttp 3.14 `aiohttp.NonHttpUrlRedirectClientError`.
+ */
+export class NonHttpUrlRedirectClientError extends NonHttpUrlClientError {
+  static {
+    brand(this, 'NonHttpUrlRedirectClientError', markOf('RedirectClientError'));
+  }
+}

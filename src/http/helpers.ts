@@ -1,0 +1,105 @@
+/** Small things that several modules of the client need. Counterpart: `aiohttp/helpers.py`. */
+import type { BaseEventLoop } from '../core/base-events.ts';
+import { coroutine } from '../core/coroutines.ts';
+import type { Future } from '../core/futures.ts';
+import { isGeneratorFunction } from '../core/strands.ts';
+import type { Body, Gen } from '../core/types.ts';
+
+/** A text between quotes, as Python prints it. */
+export function quote(text: string): string {
+  const escaped = text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r');
+  if (escaped.includes("'") && !escaped.includes('"')) return `"${escaped}"`;
+  return `'${escaped.replaceAll("'", "\\'")}'`;
+}
+
+/** The body of a context manager: `cm.run(body)`. */
+export type ContextBody<X, T> = (it: X) => Gen<T> | T | PromiseLike<T>;
+
+/** Run a context manager's body inline, in the calling task. */
+export function* runBody<X, T>(body: ContextBody<X, T>, it: X): Gen<T> {
+  if (isGeneratorFunction(body)) return yield* body(it) as Gen<T>;
+  return yield* coroutine(bodyOf(body))(it);
+}
+
+/** A plain function is a body, too, and its value the result. */
+function bodyOf<X, T>(body: ContextBody<X, T>): (it: X) => Body<T> {
+  return (it) => {
+    const result = body(it);
+    const isAwaitable =
+      typeof result === 'object' && result !== null && ('then' in result || Symbol.iterator in result);
+    return isAwaitable ? result : Promise.resolve(result);
+  };
+}
+
+/**
+ * Wait for `future`, which an event outside of the loop will set: where time is virtual, it must not pass by
+ * meanwhile.
+ */
+export function* waitOutside<T>(loop: BaseEventLoop, future: Future<T>): Gen<T> {
+  loop._foreignWaits++;
+  try {
+    return yield* future;
+  } finally {
+    loop._foreignWaits--;
+  }
+}
+
+/** A content type, taken apart. */
+export interface MimeType {
+  /** Type and subtype, in lower case; empty if there is none. */
+  readonly essence: string;
+  readonly parameters: ReadonlyMap<string, string>;
+}
+
+/** Take a `Content-Type` apart, as far as it can be read. The first of two equal parameters counts. */
+export function parseMimetype(text: string): MimeType {
+  const [essence = '', ...rest] = splitOutsideQuotes(text);
+  const parameters = new Map<string, string>();
+  for (const part of rest) {
+    const equals = part.indexOf('=');
+    const name = (equals < 0 ? part : part.slice(0, equals)).trim().toLowerCase();
+    const value = equals < 0 ? '' : unquote(part.slice(equals + 1).trim());
+    if (name !== '' && !parameters.has(name)) parameters.set(name, value);
+  }
+  return { essence: essence.trim().toLowerCase(), parameters };
+}
+
+function splitOutsideQuotes(text: string): string[] {
+  return text.match(/(?:"(?:\\.|[^"\\])*"?|[^;"])+/g) ?? [];
+}
+
+function unquote(text: string): string {
+  if (!text.startsWith('"')) return text;
+  return text.replace(/^"|"$/g, '').replaceAll(/\\(.)/g, '$1');
+}
+
+const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json$/;
+
+/** Whether a response of the type `essence` is what the caller expects: any JSON for `application/json`. */
+export function isExpectedContentType(essence: string, expected: string): boolean {
+  return expected === 'application/json' ? JSON_TYPE.test(essence) : essence.includes(expected.toLowerCase());
+}
+
+/** The `Authorization` header of a user and password. */
+export function basicAuth(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`, 'latin1').toString('base64')}`;
+}
+
+const NOT_A_TOKEN = /[^-!#$%&'*+.^_`|~0-9a-zA-Z]/;
+const BREAKS_A_HEADER = /[\r\n\0]/;
+
+/** @throws RangeError for a method that could smuggle something into the request. */
+export function checkMethod(method: string): void {
+  const found = NOT_A_TOKEN.exec(method);
+  if (found === null && method !== '') return;
+  throw new RangeError(
+    `Method cannot contain non-token characters ${quote(method)} (found at least ${quote(found?.[0] ?? '')})`,
+  );
+}
+
+/** @throws RangeError for a header that could smuggle another one into the request. */
+export function checkHeader(name: string, value: string): void {
+  if (NOT_A_TOKEN.test(name) || name === '') throw new RangeError(`Invalid header name: ${quote(name)}`);
+  if (!BREAKS_A_HEADER.test(value)) return;
+  throw new RangeError(`Newline, carriage return, or null byte detected in the value of the header ${name}`);
+}

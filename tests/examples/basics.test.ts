@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import '../support/leaks.ts';
+import { linesOf, Program } from './program.ts';
+
+describe('example', () => {
+  it('sleep', async () => {
+    assert.deepEqual(await linesOf('sleep'), ['Sleep now.', 'OK, wake up!']);
+  });
+
+  it('loop-time', async () => {
+    const expected = ['Blocking...', 'Blocking...', 'Blocking...', 'Done.'];
+    const start = performance.now();
+    assert.deepEqual(await linesOf('loop-time', ['--virtual']), expected);
+    const middle = performance.now();
+    assert.deepEqual(await linesOf('loop-time'), expected);
+    const end = performance.now();
+    assert(end - middle > 3000, 'real time takes three seconds');
+    assert(middle - start < 2500, 'virtual time takes none');
+  });
+
+  it('create-task', async () => {
+    assert.deepEqual(await linesOf('create-task'), ['The answer is 42.']);
+  });
+
+  it('cancel-task', async () => {
+    assert.deepEqual(await linesOf('cancel-task'), [
+      'quick: done, with tea, brewed for 3 minutes',
+      'slow: not done yet',
+      'cancelling quick: false',
+      'cancelling slow: true',
+      'slow: not done yet',
+      '  (the water is poured away)',
+      'quick: done, with tea, brewed for 3 minutes',
+      'slow: done, cancelled',
+    ]);
+  });
+
+  it('gather', async () => {
+    assert.deepEqual(await linesOf('gather'), [
+      'Three trips, the longest first:',
+      '  back from Bergen',
+      '  back from Cusco',
+      '  back from Aleppo',
+      '  results: Aleppo, Bergen, Cusco',
+      'Three trips, one of them cancelled:',
+      '  called back from Bergen',
+      '  back from Aleppo',
+      '  back from Cusco',
+      '  results: Aleppo, CancelledError, Cusco',
+      'Two trips, cancelled together:',
+      '  called back from Aleppo',
+      '  called back from Bergen',
+      '  the gathering is cancelled',
+    ]);
+  });
+
+  it('generators', async () => {
+    assert.deepEqual(await linesOf('generators'), [
+      'Sleep now.',
+      'OK, wake up!',
+      'Blocking...',
+      'Blocking...',
+      'Blocking...',
+      'Done.',
+      '4 is done',
+      '16 is 16',
+      '3 is done',
+      '2 is done',
+      '1 is done',
+      'gathered: 1 4 18',
+      'ten seconds were too long',
+    ]);
+  });
+
+  it('blocking', async () => {
+    const lines = await linesOf('blocking');
+    assert.match(lines[0] ?? '', /^Reading a file of \d+ MiB, \d+ times:$/);
+    assert.match(lines[3] ?? '', /^Reading a URL that takes 0\.1 s to answer, 10 times:$/);
+    const measure = (i: number): { seconds: number; got: number; wanted: number } => {
+      const pattern = /^ {2}(?:non-)?blocking +(\d+\.\d\d) s, (\d+) of (\d+) heartbeats$/;
+      const [, seconds, got, wanted] = pattern.exec(lines[i] ?? '') ?? assert.fail(`no measure: ${lines[i]}`);
+      return { seconds: Number(seconds), got: Number(got), wanted: Number(wanted) };
+    };
+    for (const i of [1, 4]) assert.equal(measure(i).got, 0, 'nothing beats while the thread is blocked');
+    for (const i of [2, 5]) assert(measure(i).got >= measure(i).wanted / 4, 'the heart goes on');
+    assert(measure(4).seconds >= 1, 'ten waits one after the other');
+    assert(measure(5).seconds < measure(4).seconds / 2, 'ten waits at once');
+    assert.match(lines[6] ?? '', /a worker fetches while the main thread sleeps/);
+  });
+
+  it('crawler', async () => {
+    const lines = await linesOf('crawler');
+    const outcomes = Object.fromEntries(
+      lines.slice(0, -1).map((line) => {
+        const [, path, outcome] =
+          /^(\S+) +\d+ ms {2}(.*)$/.exec(line) ?? assert.fail(`no line of a page: ${line}`);
+        return [path, outcome];
+      }),
+    );
+    assert.equal(outcomes['/'], '200, 4 links');
+    assert.equal(outcomes['/animals/dodo'], '404 Not Found');
+    assert.equal(outcomes['/animals/sloth'], 'no answer within 0.5 s');
+    assert.equal(outcomes['/minerals/lead'], '500 Internal Server Error');
+    assert.equal(outcomes['/plants/ivy'], 'broken off in the middle');
+    assert.equal(outcomes['/staff'], '200, 1 link');
+    assert.equal(lines.at(-1), '16 pages, 12 of them good, at most 4 at once');
+  });
+});
+
+describe('example http-server', () => {
+  it('serves its own clients, and cancels the work of one who leaves', async () => {
+    const lines = await linesOf('http-server');
+    const events = lines
+      .filter((line) => /^ *\d+\.\d\d {2}/.test(line))
+      .map((line) => line.trim().replace(/^\S+ {2}/, ''));
+    assert.match(events[0] ?? '', /^listening on http:\/\/127\.0\.0\.1:\d+\/$/);
+    assert.equal(events.at(-1), 'closed');
+    const place = (event: string): number => {
+      assert(events.includes(event), event);
+      return events.indexOf(event);
+    };
+    for (const name of ['ann', 'cid', 'eve']) assert(place(`${name}: at work`) < place(`${name}: served`));
+    assert(place('bob: at work') < place('bob: cancelled'));
+    assert(!events.includes('dan: at work'), 'dan left while he stood in line');
+    assert(place('dan: cancelled') < place('cid: at work'));
+    assert(place('bob: cancelled') < place('cid: at work'), 'two at work at once');
+    assert.deepEqual(lines.slice(lines.indexOf('What the clients got:') + 1, -1), [
+      '  done, ann',
+      '  bob went away after 0.5 s',
+      '  done, cid',
+      '  dan went away after 0.3 s',
+      '  done, eve',
+    ]);
+  });
+
+  it('serves until Ctrl-C on a port of your choice', async () => {
+    const program = new Program('http-server', ['--port', '0']);
+    const [, url] = await program.prints(/listening on (\S+)\n/);
+    const response = await fetch(`${url}fay?seconds=0.01`, { headers: { connection: 'close' } });
+    assert.equal(await response.text(), 'done, fay\n');
+    program.interrupt();
+    const { code, stdout, stderr } = await program.ends();
+    assert.equal(code, 130);
+    assert.equal(stderr, '');
+    assert.match(stdout, /fay: at work\n.*fay: served\n.*closed\n$/);
+  });
+});

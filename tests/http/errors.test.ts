@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { describe, it } from 'node:test';
+import { run } from 'asyncio-ts';
+import {
+  ClientConnectionError,
+  ClientConnectorDNSError,
+  ClientConnectorError,
+  ClientError,
+  ClientOSError,
+  ClientPayloadError,
+  ClientResponseError,
+  ClientSession,
+  InvalidURL,
+  InvalidUrlClientError,
+  NonHttpUrlClientError,
+  ServerDisconnectedError,
+} from 'asyncio-ts/http';
+import '../support/leaks.ts';
+import { serve, serveRaw } from './servers.ts';
+
+type Check = (error: Error) => void;
+
+/** What a request fails with when the server does `answer`, and reading its body then. */
+function failing(answer: (socket: Socket) => void, check: Check): () => Promise<void> {
+  return () =>
+    run(async () => {
+      await using site = await serveRaw(answer);
+      await using session = new ClientSession(site.url);
+      await assert.rejects(
+        async () => await session.get('x').run((response) => response.read()),
+        (error: Error) => {
+          assert(error instanceof ClientError, `${error}`);
+          check(error);
+          return true;
+        },
+      );
+      await site.drained();
+    });
+}
+
+describe('a connection that cannot be made', () => {
+  it('names host, port and the error beneath', () =>
+    run(async () => {
+      let url: string;
+      {
+        await using site = await serve(() => {});
+        url = site.url;
+      }
+      const port = Number(new URL(url).port);
+      await using session = new ClientSession();
+      await assert.rejects(
+        async () => await session.get(url),
+        (error) => {
+          assert(error instanceof ClientConnectorError);
+          assert(error instanceof ClientOSError);
+          assert(error instanceof ClientConnectionError);
+          assert.equal(error.host, '127.0.0.1');
+          assert.equal(error.port, port);
+          assert.equal(error.ssl, true);
+          assert.equal(error.code, 'ECONNREFUSED');
+          assert.equal(error.osError, error.cause);
+          const beneath = `connect ECONNREFUSED 127.0.0.1:${port}`;
+          assert.equal(error.message, `Cannot connect to host 127.0.0.1:${port} ssl:default [${beneath}]`);
+          return true;
+        },
+      );
+    }));
+
+  it('tells an unknown name apart', () =>
+    run(async () => {
+      await using session = new ClientSession();
+      await assert.rejects(
+        async () => await session.get('http://no-such-host.invalid/'),
+        ClientConnectorDNSError,
+      );
+    }));
+});
+
+describe('a URL', () => {
+  it('must be one, and of the web', () =>
+    run(async () => {
+      await using session = new ClientSession();
+      for (const url of ['', 'path', '/path', 'http://', 'http://[']) {
+        await assert.rejects(
+          async () => await session.get(url),
+          (error) => {
+            assert(error instanceof InvalidUrlClientError);
+            assert(error instanceof InvalidURL);
+            assert(error instanceof ClientError);
+            assert(error instanceof RangeError);
+            assert.equal(error.url, url);
+            assert.equal(error.message, url);
+            return true;
+          },
+        );
+      }
+      for (const url of ['ftp://host/', 'file:///etc/passwd', 'localhost:8080/']) {
+        await assert.rejects(async () => await session.get(url), NonHttpUrlClientError);
+      }
+    }));
+});
+
+describe('a server', () => {
+  it(
+    'that hangs up without an answer has disconnected',
+    failing(
+      (socket) => socket.end(),
+      (error) => {
+        assert(error instanceof ServerDisconnectedError);
+        assert.equal(error.message, 'Server disconnected');
+      },
+    ),
+  );
+
+  it(
+    'that hangs up within the headers has disconnected',
+    failing(
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Le'),
+      (error) => assert(error instanceof ServerDisconnectedError),
+    ),
+  );
+
+  it(
+    'that resets the connection is an error of the system',
+    failing(
+      (socket) => socket.resetAndDestroy(),
+      (error) => {
+        assert(error instanceof ClientOSError);
+        assert.equal(error.code, 'ECONNRESET');
+      },
+    ),
+  );
+
+  it(
+    'that does not speak HTTP is a bad response',
+    failing(
+      (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n'),
+      (error) => {
+        assert(error instanceof ClientResponseError);
+        assert.equal(error.status, 400);
+      },
+    ),
+  );
+
+  it(
+    'that sends headers without end is a bad response',
+    failing(
+      (socket) => socket.write(`HTTP/1.1 200 OK\r\nX-Long: ${'x'.repeat(2 ** 17)}`),
+      (error) => {
+        assert(error instanceof ClientResponseError);
+        assert.match(error.reason, /[Hh]eaders/);
+      },
+    ),
+  );
+
+  it(
+    'that hangs up within a body of known length breaks it',
+    failing(
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf'),
+      (error) => {
+        assert(error instanceof ClientPayloadError);
+        assert.equal(
+          error.message,
+          "Response payload is not completed: <ContentLengthError: 400, message='Not enough data to satisfy content " +
+            "length header (received 4 of 10 bytes).'>",
+        );
+      },
+    ),
+  );
+
+  it(
+    'that hangs up within a chunked body breaks it',
+    failing(
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'),
+      (error) => {
+        assert(error instanceof ClientPayloadError);
+        assert.match(
+          error.message,
+          /<TransferEncodingError: 400, message='Not enough data to satisfy transfer length/,
+        );
+      },
+    ),
+  );
+
+  it('that resets the connection within a body breaks it', () =>
+    run(async () => {
+      const sockets: Socket[] = [];
+      await using site = await serveRaw((socket) => {
+        sockets.push(socket);
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf');
+      });
+      await using session = new ClientSession(site.url);
+      const { content } = await session.get('x');
+      assert.equal(String(await content.read(4)), 'half');
+      sockets[0]?.resetAndDestroy();
+      await assert.rejects(
+        async () => await content.read(),
+        (error) => {
+          assert(error instanceof ClientPayloadError);
+          assert.match(error.message, /received 4 of 10 bytes.*ECONNRESET/);
+          return true;
+        },
+      );
+    }));
+
+  it(
+    'that sends a malformed chunk breaks the body',
+    failing(
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n'),
+      (error) => assert(error instanceof ClientPayloadError),
+    ),
+  );
+
+  it('may leave the length open, and end the body by hanging up', () =>
+    run(async () => {
+      await using site = await serveRaw((socket) => socket.end('HTTP/1.1 200 OK\r\n\r\nall of it'));
+      await using session = new ClientSession(site.url);
+      assert.equal(await session.get('x').run((response) => response.text()), 'all of it');
+    }));
+
+  it('may say something before its answer', () =>
+    run(async () => {
+      await using site = await serveRaw((socket) =>
+        socket.end(
+          'HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 Fine\r\nContent-Length: 2\r\n\r\nok',
+        ),
+      );
+      await using session = new ClientSession(site.url);
+      await session.get('x').run(async (response) => {
+        assert.equal(response.reason, 'Fine');
+        assert.equal(await response.text(), 'ok');
+      });
+    }));
+});
