@@ -343,7 +343,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     }
     try {
       const place = contextOf(context);
-      if (place === null || place._entered) handler(this, context);
+      if (place === null || place._isEntered()) handler(this, context);
       else place.run(handler, this, context);
     } catch (error) {
       if (isBaseError(error)) throw error;

@@ -27,6 +27,11 @@ export class Context {
   /** @internal */ _values: Values = NOTHING;
   /** @internal */ _entered = false;
 
+  /** @internal Whether code runs in it: `run`'s, or that of a task or callback whose own it is. */
+  _isEntered(): boolean {
+    return this._entered || owner()._context === this;
+  }
+
   /** How many variables have a value here. */
   get size(): number {
     return this._values.size;
@@ -43,8 +48,7 @@ export class Context {
    */
   run<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): R {
     // The code of a task or callback is in its context already.
-    if (this._entered || owner()._context === this)
-      throw new RuntimeError(`cannot enter context: ${this} is already entered`);
+    if (this._isEntered()) throw new RuntimeError(`cannot enter context: ${this} is already entered`);
     const before = current.owner;
     this._entered = true;
     current.owner = { _context: this, _within: before };

@@ -200,7 +200,7 @@ describe('instanceof', () => {
       new Error(),
       proxy,
     ]) {
-      assert.equal((other as unknown) instanceof CancelledError, false);
+      assert.equal(other instanceof CancelledError, false);
       assert.equal(isCancelledError(other), false);
       assert.equal(isBaseError(other), false);
     }
