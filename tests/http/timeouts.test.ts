@@ -7,7 +7,6 @@ import {
   CancelledError,
   createTask,
   getRunningLoop,
-  run,
   sleep,
   type Task,
   timeout,
@@ -25,7 +24,7 @@ import {
 } from 'asyncio-ts/http';
 import { VirtualEventLoop } from 'asyncio-ts/testing';
 import '../support/leaks.ts';
-import { jump, pass } from './clock.ts';
+import { jump, pass, run } from './clock.ts';
 import { serve, serveRaw, type Site } from './servers.ts';
 
 /** A server that never answers. */
@@ -297,7 +296,7 @@ describe('in virtual time', () => {
         events.push(`${text} at ${loop.time()}`);
         await nap;
       },
-      { loopFactory: () => new VirtualEventLoop() },
+      () => new VirtualEventLoop(),
     );
     assert.equal(answer?.writableFinished, true);
     assert.deepEqual(events, ['ok at 0', 'woke up at 3600']);
