@@ -75,6 +75,8 @@ export async function compare(
   const outcomes = runInPython(programs);
   for (const [i, program] of programs.entries()) {
     const expected = outcomes[i] as Outcome;
+    // CPython cannot cancel a circle of tasks and gatherings; the library can.
+    if (JSON.stringify(expected).includes('RecursionError')) continue;
     const actual = await run(program, style);
     if (!equal(expected, actual)) differences.push({ program, style, expected, actual });
     onProgress?.(i + 1);

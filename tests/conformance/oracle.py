@@ -17,6 +17,9 @@ import warnings
 from asyncio import events, taskgroups, tasks
 
 warnings.simplefilter('ignore')
+# Cancelling a circle of tasks and gatherings recurses without end: Python's error comes before WebAssembly's, which is
+# the end of the interpreter.
+sys.setrecursionlimit(200)
 # The host of this interpreter has a loop of its own, which counts as running; here every program brings its own.
 asyncio._set_running_loop(None)
 
