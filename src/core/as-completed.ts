@@ -94,7 +94,7 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Don
     const next = (): IteratorResult<Coroutine<T>> => {
       if (this.#left === 0) return { done: true, value: undefined };
       this.#left--;
-      return { done: false, value: this.#takeResult() };
+      return { done: false, value: take(() => this.#waitForResult()) };
     };
     const iterator: IterableIterator<Coroutine<T>> = { next, [Symbol.iterator]: () => iterator };
     return iterator;
@@ -107,11 +107,8 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Don
   /** The next future to end, as `{ value, done }`: the very object that was passed in, if it was a future. */
   next(): Coroutine<IteratorResult<DoneFuture<T>, undefined>> &
     Promise<IteratorResult<DoneFuture<T>, undefined>> {
-    return this.#takeNext() as Coroutine<any> & Promise<any>;
+    return take(() => this.#waitForNext()) as Coroutine<any> & Promise<any>;
   }
-
-  readonly #takeResult: () => Coroutine<T> = coroutine(this.#waitForResult.bind(this));
-  readonly #takeNext: () => Coroutine<IteratorResult<Future<T>>> = coroutine(this.#waitForNext.bind(this));
 
   *#waitForResult(): Gen<T> {
     return (yield* this.#take()).result();
@@ -123,6 +120,10 @@ export class AsCompleted<T> implements Iterable<Coroutine<T>>, AsyncIterable<Don
     return { done: false, value: yield* this.#take() };
   }
 }
+
+const take = /* @__PURE__ */ coroutine(function* asCompleted<T>(wait: () => Gen<T>): Gen<T> {
+  return yield* wait();
+});
 
 /**
  * Awaitables in the order in which they end. All are scheduled at the call; duplicates are taken once.

@@ -216,6 +216,8 @@ export abstract class Machine {
 
   #describe(error: unknown, inner: (error: unknown) => string): string {
     if (!(error instanceof Error)) return `not an error: ${String(error)}`;
+    // The oracle's word for it; the report is ours alone.
+    if (error instanceof asyncio.DeadlockError) return 'Deadlock()';
     const name = error.name === 'RangeError' ? 'ValueError' : error.name;
     if (error instanceof asyncio.ExceptionGroup || error instanceof asyncio.BaseExceptionGroup) {
       return `${name}(${error.message}, [${[...error.exceptions].map(inner).join(', ')}])`;
