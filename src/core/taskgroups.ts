@@ -286,10 +286,16 @@ export class TaskGroup {
 function strikeNext(target: CancelTarget): void {
   const outer = target instanceof Scope ? target.parent : target;
   if (outer === null || outer.cancelling() === 0) return;
-  const task = outer instanceof Scope ? outer.root.task : (outer as Task<any>);
-  if (task !== null) task._value = undefined;
-  if (outer instanceof Scope && outer.parent !== null) outer.undelivered = true;
-  else task?._requireCancel(undefined);
+  const { driver } = current;
+  // A task's own generator looks at the task alone, whatever scope it is in.
+  if (driver instanceof Task) {
+    driver._requireCancel(undefined);
+  } else if (outer instanceof Scope) {
+    const { liveTask } = outer.root;
+    if (liveTask !== null) liveTask._value = undefined;
+    if (outer.parent !== null) outer.undelivered = true;
+    else liveTask?._requireCancel(undefined);
+  }
 }
 
 const runGroup = /* @__PURE__ */ coroutine(function* taskGroup(
