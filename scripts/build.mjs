@@ -48,6 +48,8 @@ export async function buildLibrary() {
     },
   });
   await bundle.close();
+  // The compiler's notes, which the package has no use for.
+  rmSync(path.join(dist, '.tsbuildinfo'), { force: true });
 }
 
 /** The tests import the package by its name, so the library has to be built before. */

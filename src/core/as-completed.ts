@@ -7,7 +7,7 @@ import { repr, typeName } from './format-helpers.ts';
 import { type Future, isfuture } from './futures.ts';
 import { runningTask } from './running.ts';
 import { ensureFuture } from './tasks.ts';
-import type { AwaitableLike, Coroutine, Delay, Gen } from './types.ts';
+import type { AwaitableLike, Coroutine, Delay, Gen, ResultOf } from './types.ts';
 import { distinct, isIterable, WaitWaiter } from './waiting.ts';
 
 /**
@@ -137,14 +137,17 @@ const take = /* @__PURE__ */ coroutine(function* asCompleted<T>(wait: () => Gen<
  *
  * Source: CPython 3.14 `asyncio.as_completed`.
  */
-export function asCompleted<T>(
-  aws: Iterable<AwaitableLike<T>>,
+export function asCompleted<A extends AwaitableLike<unknown>>(
+  aws: Iterable<A>,
   options?: { timeout?: Delay | null },
-): AsCompleted<T> {
+): AsCompleted<ResultOf<A>> {
   if (isfuture(aws) || iscoroutine(aws) || !isIterable(aws)) {
     const name = iscoroutine(aws) ? 'coroutine' : typeof aws === 'object' ? typeName(aws) : repr(aws);
     throw new TypeError(`expects an iterable of awaitables, not ${name}: asCompleted([a, b])`);
   }
   const timeout = options?.timeout ?? null;
-  return new AsCompleted<T>(aws, timeout === null ? null : toSeconds(timeout, 'timeout'));
+  return new AsCompleted<ResultOf<A>>(
+    aws as Iterable<AwaitableLike<ResultOf<A>>>,
+    timeout === null ? null : toSeconds(timeout, 'timeout'),
+  );
 }

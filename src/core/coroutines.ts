@@ -1,5 +1,5 @@
 /** Coroutines in both styles. Counterpart: `asyncio/coroutines.py`, and the interpreter's coroutine objects. */
-import { CancelledError, RuntimeError } from './exceptions.ts';
+import { CancelledError, RuntimeError, unwrapAbort } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { Future, isfuture } from './futures.ts';
 import type { Surroundings } from './host.ts';
@@ -271,7 +271,7 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
   private follow(promise: Promise<any>): void {
     promise.then(
       (value) => this._settle(RESULT, value),
-      (error) => this._settle(ERROR, error),
+      (error) => this._settle(ERROR, unwrapAbort(error)),
     );
   }
 
@@ -308,7 +308,7 @@ function mainReturned(value: unknown): void {
 }
 
 function mainThrew(error: unknown): void {
-  mainCoroutine()._settle(ERROR, error);
+  mainCoroutine()._settle(ERROR, unwrapAbort(error));
 }
 
 /** The coroutine of the task whose context this is. */
@@ -384,12 +384,18 @@ export function toCoroutine<T>(obj: CoroutineLike<T>): Runnable<T> {
   if (isfuture(obj))
     throw new TypeError(`${text}: it runs already; await it, or pass it to gather() or ensureFuture()`);
   if (typeof (obj as PromiseLike<T> | null | undefined)?.then === 'function') {
+    disregard(obj);
     throw new TypeError(
       `${text}: its work runs already; pass the function that starts it, as in createTask(() => work()), ` +
         'or make the function a coroutine: const work = coroutine(async () => { ... })',
     );
   }
   throw new TypeError(text);
+}
+
+/** A promise is refused: what becomes of it must not hide the error that says so. */
+export function disregard(promise: PromiseLike<unknown>): void {
+  promise.then(undefined, () => {});
 }
 
 /** The name of a coroutine, for texts. */
@@ -518,7 +524,7 @@ class PromiseFuture<T> extends Future<T> {
     };
     promise.then(
       (value) => settle(RESULT, value),
-      (error) => settle(ERROR, error),
+      (error) => settle(ERROR, unwrapAbort(error)),
     );
   }
 

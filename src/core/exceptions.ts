@@ -401,3 +401,16 @@ export function messageOf(error: Error): string {
     return '<exception str() failed>';
   }
 }
+
+/**
+ * The CancelledError behind an AbortError: what Node's own functions throw when a signal of ours aborts. `fetch` throws
+ * the signal's reason itself.
+ */
+export function unwrapAbort(error: unknown): unknown {
+  try {
+    const { name, cause } = (error ?? {}) as { name?: unknown; cause?: unknown };
+    return name === 'AbortError' && isCancelledError(cause) ? cause : error;
+  } catch {
+    return error; // a getter that throws
+  }
+}

@@ -57,6 +57,8 @@ export interface Host {
   onInterrupt?(onInterrupt: () => void): () => void;
   /** If the error that is thrown now ends the process, let it exit with `code`. */
   exitWith?(code: number): void;
+  /** Let `signal` have any number of listeners: one may stand for the end of a whole program. */
+  allowListeners?(signal: AbortSignal): void;
   /** Call `report` every `seconds` of real time, without keeping the process alive. Returns how to stop. */
   every?(seconds: number, report: () => void): () => void;
 }

@@ -2,7 +2,8 @@
 import type { BaseEventLoop } from './base-events.ts';
 import { SHUTDOWN_REPORT_SECONDS, THREAD_JOIN_TIMEOUT } from './constants.ts';
 import { type Context, copyContext } from './contextvars.ts';
-import { iscoroutine } from './coroutines.ts';
+import { disregard, iscoroutine } from './coroutines.ts';
+import { DeadlockError } from './deadlock.ts';
 import { AbstractEventLoop, newEventLoop, setEventLoop, toSeconds } from './events.ts';
 import { isCancelledError, KeyboardInterrupt, RuntimeError } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
@@ -81,9 +82,13 @@ export class Runner {
     const context = options?.context ?? this.#context;
     const task = loop.createTask(main, { context, ...(options?.signal && { signal: options.signal }) });
     let interrupts = 0;
+    let stopReporting: (() => void) | undefined;
     const stopListening = loop._host.onInterrupt?.(() => {
       interrupts++;
       task.cancel();
+      stopReporting = loop._host.every?.(SHUTDOWN_REPORT_SECONDS, () =>
+        logger.warning(`interrupted, but this goes on (a second Ctrl-C ends the process)\n  ${task}`),
+      );
     });
     try {
       return await (this.#serving === null ? loop.runUntilComplete(task) : task.toPromise());
@@ -92,6 +97,7 @@ export class Runner {
       throw error;
     } finally {
       stopListening?.();
+      stopReporting?.();
     }
   }
 
@@ -183,6 +189,10 @@ export class Runner {
       const ended = new AllEnded(loop, tasks);
       if (shutdownGrace !== null) loop.callLater(shutdownGrace, () => ended.release());
       await loop.runUntilComplete(ended);
+    } catch (error) {
+      // Tasks that nobody can wake are told of by the error alone.
+      if (isDeadlock(error)) for (const task of tasks) task._beQuiet();
+      throw error;
     } finally {
       stopReporting?.();
     }
@@ -239,11 +249,20 @@ function reportStubborn(tasks: readonly Task<any>[]): void {
   );
 }
 
+function isDeadlock(error: unknown): error is DeadlockError {
+  try {
+    return error instanceof DeadlockError;
+  } catch {
+    return false; // a revoked proxy
+  }
+}
+
 function checkMain<T>(coro: CoroutineLike<T> | Awaitable<T>): CoroutineLike<T> {
   if (typeof coro === 'function' || iscoroutine(coro)) return coro;
   const required = 'An asyncio.Future, a coroutine or an awaitable is required';
   if (isfuture(coro)) return asCoroutine(coro) as CoroutineLike<T>;
   if (typeof (coro as PromiseLike<T> | null | undefined)?.then === 'function') {
+    disregard(coro as PromiseLike<T>);
     throw new TypeError(
       `${required}, got ${repr(coro)}: the work of a promise runs already, outside of the loop; pass the function, ` +
         'run(main) in place of run(main())',
@@ -281,9 +300,16 @@ export async function run<T>(
   checkOptions(options);
   const { signal, ...runnerOptions } = options;
   const runner = new Runner(runnerOptions);
+  let deadlock: DeadlockError | null = null;
   try {
     return await runner.run(main, signal === undefined ? undefined : { signal });
+  } catch (error) {
+    if (isDeadlock(error)) deadlock = error;
+    throw error;
   } finally {
-    await runner.close();
+    // What could not be woken cannot be cancelled either: the first report says more than the second.
+    await runner.close().catch((error: unknown) => {
+      throw deadlock ?? error;
+    });
   }
 }

@@ -5,7 +5,7 @@ import { requireLoop } from './events.ts';
 import { BaseExceptionGroup } from './exception-groups.ts';
 import { asError, isBaseError, isCancelledError, RuntimeError } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
-import type { Future } from './futures.ts';
+import { Future } from './futures.ts';
 import { current, ERROR, type Waiter } from './running.ts';
 import { ScopeSignal } from './signals.ts';
 import { type CancelTarget, Scope } from './scopes.ts';
@@ -31,6 +31,13 @@ class ChildWaiter implements Waiter {
 
   _awaiter(): Task<any> | null {
     return this.#parent;
+  }
+}
+
+/** What a child waits for beyond the limit; it says so in reports. */
+class Place extends Future<void> {
+  override _className(): string {
+    return 'Place in TaskGroup';
   }
 }
 
@@ -94,7 +101,7 @@ export class TaskGroup {
     if (this.#isAborting) return this.#refuse(coro, 'is shutting down');
     const loop = this.#loop as BaseEventLoop;
     const isWaiting = this.#running >= this.#limit;
-    const slot = isWaiting ? loop.createFuture<void>() : null;
+    const slot = isWaiting ? new Place(loop._own) : null;
     const task = loop.createTask(coro, slot === null ? options : { ...options, _slot: slot });
     if (slot === null) this.#running++;
     else this.#line.push(slot);

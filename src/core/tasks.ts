@@ -255,6 +255,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
     if (signal.aborted) {
       abort();
     } else {
+      this._loop._host.allowListeners?.(signal);
       signal.addEventListener('abort', abort, { once: true });
       unfollow.set(this, () => signal.removeEventListener('abort', abort));
       this.addDoneCallback(() => unfollow.get(this)?.());

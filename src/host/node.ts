@@ -1,5 +1,6 @@
 /** The host on Node: its timers, its microtasks, its storages, its signals. Counterpart: `asyncio/unix_events.py`. */
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
+import { setMaxListeners } from 'node:events';
 import { BaseEventLoop } from '../core/base-events.ts';
 import { setPlatformLoop } from '../core/events.ts';
 import { isCancelledError } from '../core/exceptions.ts';
@@ -156,6 +157,10 @@ export class NodeHost implements Host {
     };
     process.on('SIGINT', listener);
     return () => process.off('SIGINT', listener);
+  }
+
+  allowListeners(signal: AbortSignal): void {
+    setMaxListeners(0, signal);
   }
 
   exitWith(code: number): void {
