@@ -18,7 +18,7 @@ const warned = new Set<string>();
 export const notes = { requests: false, awaits: false };
 
 // The place of a request costs microseconds, and only a swallowed request needs it: the first ones are noted.
-const MAX_PLACES = 1000;
+const MAX_PLACES = 100;
 let places = 0;
 
 /** The code that runs now is where `task` awaits. */
