@@ -92,6 +92,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
   constructor(coro: CoroutineLike<T>, options?: TaskOptions & { loop?: AbstractEventLoop | null }) {
     super(options);
     if (options !== undefined) checkOptions(options);
+    if (options?.signal !== undefined) checkSignal(options.signal);
     this._coro = toCoroutine(coro);
     const name = options?.name;
     this._name = name === undefined || name === null ? ++nameCounter : String(name);
@@ -247,7 +248,6 @@ export class Task<T> extends Future<T> implements CancelTarget {
   }
 
   private follow(signal: AbortSignal): void {
-    checkSignal(signal);
     if (this._state !== PENDING) return;
     const abort = (): void => {
       this.cancel(signal.reason);

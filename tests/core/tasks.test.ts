@@ -684,6 +684,11 @@ describe('the signal option', () => {
         await textOf(() => createTask(async () => {}, { signal: any(new AbortController()) })),
         /^TypeError: .*AbortSignal/,
       );
+      let ran = false;
+      await textOf(() => createTask(async () => (ran = true), { signal: any(5) }));
+      assert.equal(allTasks().size, 1, 'no task is left behind');
+      await sleep(0);
+      assert.equal(ran, false);
     });
   });
 });
