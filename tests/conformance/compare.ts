@@ -55,7 +55,9 @@ export async function run(program: Program, style: Style): Promise<Outcome> {
  */
 export function brokenInvariants({ trace, reports }: Outcome): string[] {
   const isOver = trace.some((line) => /^\S+ \S+ run /.test(line));
-  const mayBePending = reports.some((report) => report.includes('was destroyed'));
+  // A circle of tasks that cannot be cancelled is told of by the run's own error, and by that alone.
+  const isDeadlock = trace.some((line) => /^\S+ \S+ run Deadlock\(/.test(line));
+  const mayBePending = isDeadlock || reports.some((report) => report.includes('was destroyed'));
   return [
     ...(isOver ? [] : ['the run does not end']),
     ...trace.filter((line) => /^end t\d+ pending/.test(line) && !mayBePending),
