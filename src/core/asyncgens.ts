@@ -7,7 +7,7 @@ import { repr } from './format-helpers.ts';
 import type { Gen } from './types.ts';
 import { gather } from './waiting.ts';
 
-type AnyAsyncGenerator = AsyncGenerator<unknown, unknown, any>;
+type AnyAsyncGenerator = AsyncGenerator<unknown, unknown, never>;
 
 const tracked = new WeakMap<BaseEventLoop, Set<AnyAsyncGenerator>>();
 

@@ -357,7 +357,7 @@ export function isGenerator(obj: unknown): obj is Gen<unknown> {
   return obj instanceof GeneratorObject || Object.prototype.toString.call(obj) === '[object Generator]';
 }
 
-function isOurs(obj: unknown): obj is Iterable<Suspend, any, unknown> {
+function isOurs(obj: unknown): obj is Iterable<Suspend, unknown, unknown> {
   if (typeof obj !== 'object' || obj === null) return false;
   return obj instanceof BaseCoroutine || obj instanceof Future || isGenerator(obj);
 }

@@ -374,7 +374,7 @@ function formatWaiter(waiter: Waiter): string {
 /** Hands the outcome of a future to a native promise, in a turn of the loop. */
 class PromiseRelay implements Waiter {
   readonly #future: Future<any>;
-  readonly #resolve: (value: any) => void;
+  readonly #resolve: (value: unknown) => void;
   readonly #reject: (error: unknown) => void;
 
   constructor(future: Future<any>, resolve: (value: any) => void, reject: (error: unknown) => void) {

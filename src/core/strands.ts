@@ -35,6 +35,7 @@ import { noteAwait } from './task-notes.ts';
 import type { Task } from './tasks.ts';
 import type { Suspend } from './types.ts';
 
+/** One of the two functions of a `then`. `any`, since it takes the result of its own awaitable, whatever that is. */
 type Settle = (value: any) => unknown;
 
 /** The scope of the calling code: that of the running driver, or the one that its async function was started in. */
@@ -220,10 +221,10 @@ class Chain {
 export class CoroutineStrand extends Strand {
   /** @internal Without a task, the coroutine has a context of its own. */
   _context: Context | null = null;
-  readonly #coro: Iterator<Suspend, any, unknown>;
+  readonly #coro: Iterator<Suspend, unknown, unknown>;
   #thrown: { error: unknown } | null = null;
 
-  constructor(scope: Scope, coro: Iterator<Suspend, any, unknown>, resolve: Settle, reject: Settle) {
+  constructor(scope: Scope, coro: Iterator<Suspend, unknown, unknown>, resolve: Settle, reject: Settle) {
     super(scope, resolve, reject);
     this.#coro = coro;
   }
@@ -257,7 +258,7 @@ export class CoroutineStrand extends Strand {
     current.loop = this._loop;
     current.driver = this;
     current.owner = this._task ?? this;
-    let result: IteratorResult<Suspend, any>;
+    let result: IteratorResult<Suspend, unknown>;
     try {
       const error = cancellation ?? thrown?.error;
       result = error === undefined ? coro.next(RESUME) : throwInto(coro, error);
@@ -289,10 +290,10 @@ export class CoroutineStrand extends Strand {
 }
 
 /** `coro.throw`, for iterators that have none, too. */
-export function throwInto(
-  coro: Iterator<Suspend, any, unknown>,
+export function throwInto<T>(
+  coro: Iterator<Suspend, T, unknown>,
   error: unknown,
-): IteratorResult<Suspend, any> {
+): IteratorResult<Suspend, T> {
   if (typeof coro.throw !== 'function') throw error;
   return coro.throw(error);
 }
@@ -328,7 +329,7 @@ export function awaitFuture(future: Future<any>, resolve: Settle, reject: Settle
 
 /** `await coroutine` in async code: it is driven inline, as a strand of the running task. */
 export function awaitCoroutine(
-  coro: Iterator<Suspend, any, unknown>,
+  coro: Iterator<Suspend, unknown, unknown>,
   resolve: Settle,
   reject: Settle,
 ): PromiseLike<any> {

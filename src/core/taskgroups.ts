@@ -11,7 +11,7 @@ import { ScopeSignal } from './signals.ts';
 import { type CancelTarget, Scope } from './scopes.ts';
 import { enterScope, leaveScope } from './strands.ts';
 import { checkOptions, Task, type TaskOptions } from './tasks.ts';
-import type { Coroutine, CoroutineLike, Gen } from './types.ts';
+import type { Coroutine, CoroutineLike, Gen, Suspend } from './types.ts';
 
 /** A child's part in its group. */
 class ChildWaiter implements Waiter {
@@ -308,7 +308,7 @@ function strikeNext(target: CancelTarget): void {
 const runGroup = /* @__PURE__ */ coroutine(function* taskGroup(
   group: TaskGroup,
   body: (tg: TaskGroup) => unknown,
-): Gen<any> {
+): Gen<unknown> {
   group._checkNew();
   const target = enterScope(body);
   let failure: { error: unknown } | null = null;
@@ -318,7 +318,7 @@ const runGroup = /* @__PURE__ */ coroutine(function* taskGroup(
     group._enter(target);
     try {
       result = yield* bodyCoroutine(body, group, target instanceof Scope ? target : null) as Iterable<
-        any,
+        Suspend,
         unknown
       >;
     } catch (error) {

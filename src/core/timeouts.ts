@@ -7,7 +7,7 @@ import { type CancelTarget, Scope } from './scopes.ts';
 import { enterScope, leaveScope } from './strands.ts';
 import { noteRequest, warnSwallowed } from './task-notes.ts';
 import { Task } from './tasks.ts';
-import type { Coroutine, Delay, Gen } from './types.ts';
+import type { Coroutine, Delay, Gen, Suspend } from './types.ts';
 
 /** The states of a timeout, as its text shows them. */
 type State = 'created' | 'active' | 'expiring' | 'expired' | 'finished';
@@ -143,7 +143,7 @@ const runTimeout = /* @__PURE__ */ coroutine(function* timeout(
   cm: Timeout,
   body: (cm: Timeout) => unknown,
   signal: AbortSignal | undefined,
-): Gen<any> {
+): Gen<unknown> {
   cm._checkNew();
   const target = enterScope(body);
   let failure: { error: unknown } | null = null;
@@ -153,7 +153,7 @@ const runTimeout = /* @__PURE__ */ coroutine(function* timeout(
     cm._enter(target);
     if (signal !== undefined) unfollow = followSignal(signal, target);
     result = yield* bodyCoroutine(body, cm, target instanceof Scope ? target : null) as Iterable<
-      any,
+      Suspend,
       unknown
     >;
   } catch (error) {

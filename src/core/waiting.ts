@@ -129,12 +129,12 @@ class Sleep<T> extends BaseCoroutine<T> {
 }
 
 /** `sleep(0)`: one object for all, without a state. What is sent tells the first `next` from the second. */
-class Turn extends BaseCoroutine<any> {
+class Turn extends BaseCoroutine<unknown> {
   get name(): string {
     return 'sleep';
   }
 
-  next(sent?: unknown): IteratorResult<Suspend, any> {
+  next(sent?: unknown): IteratorResult<Suspend, unknown> {
     return sent === RESUME ? { done: true, value: undefined } : SUSPENDED;
   }
 
@@ -144,12 +144,12 @@ class Turn extends BaseCoroutine<any> {
 
   close(): void {}
 
-  override [Symbol.iterator](): Runnable<any> {
+  override [Symbol.iterator](): Runnable<unknown> {
     return this;
   }
 
   /** @internal A driver of its own needs one with a state. */
-  override _claim(): Runnable<any> {
+  override _claim(): Runnable<unknown> {
     return new Sleep(0, undefined)._claim();
   }
 
@@ -403,14 +403,14 @@ export function wait<T>(
   options?: WaitOptions,
 ): Coroutine<[done: Set<Future<T>>, pending: Set<Future<T>>]>;
 export function wait(
-  aws: Iterable<any>,
+  aws: Iterable<unknown>,
   options?: WaitOptions,
 ): Coroutine<[done: Set<Future<any>>, pending: Set<Future<any>>]> {
   return waitCoroutine(aws, options);
 }
 
 const waitCoroutine = /* @__PURE__ */ coroutine(function* wait(
-  aws: Iterable<any>,
+  aws: Iterable<unknown>,
   options?: WaitOptions,
 ): Gen<[Set<Future<any>>, Set<Future<any>>]> {
   if (isfuture(aws) || iscoroutine(aws) || !isIterable(aws)) {
@@ -424,13 +424,15 @@ const waitCoroutine = /* @__PURE__ */ coroutine(function* wait(
   if (returnWhen !== FIRST_COMPLETED && returnWhen !== FIRST_EXCEPTION && returnWhen !== ALL_COMPLETED) {
     throw new RangeError(`Invalid return_when value: ${returnWhen}`.replace('return_when', 'returnWhen'));
   }
-  const items = new Set<any>(aws);
+  const items = new Set<unknown>(aws);
   for (const item of items) {
     if (iscoroutine(item) || typeof item === 'function') {
       throw new TypeError('Passing coroutines is forbidden, use tasks explicitly.');
     }
   }
-  const futures = new Set([...items].map((item) => ensureFuture<any>(item, { loop: requireLoop() })));
+  const futures = new Set(
+    [...items].map((item) => ensureFuture(item as AwaitableLike<any>, { loop: requireLoop() })),
+  );
   if (futures.size === 0) throw new AssertionError('Set of Futures is empty.');
   yield* waitUntil(futures, options?.timeout ?? null, returnWhen);
   const done = new Set<Future<any>>();
