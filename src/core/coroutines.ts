@@ -90,6 +90,7 @@ export abstract class BaseCoroutine<T> implements Coroutine<T> {
   }
 }
 
+/** The `then` of a coroutine. Its types are `any` as in `Settle`: the public signature is that of `Coroutine<T>`. */
 function awaitClaimed(
   coro: object,
   onResult?: ((value: any) => any) | null,

@@ -1,4 +1,9 @@
-/** The public types that several modules share. */
+/**
+ * The public types that several modules share.
+ *
+ * Where a future or a task of any result is meant, the library writes `Future<any>` and `Task<any>`: with callbacks that
+ * take the future itself, `Future<T>` is no `Future<unknown>`.
+ */
 
 declare const suspend: unique symbol;
 

@@ -153,6 +153,7 @@ class Turn extends BaseCoroutine<unknown> {
     return new Sleep(0, undefined)._claim();
   }
 
+  // `any`: a turn has no result, so the generic signature that this overrides would say nothing.
   // biome-ignore lint/suspicious/noThenProperty: coroutines are awaitable
   override then(onResult?: any, onError?: any): PromiseLike<any> {
     if (typeof onResult === 'function' && typeof onError === 'function') return awaitTurn(onResult, onError);
