@@ -1,5 +1,11 @@
 /** The event loop, apart from the place it runs in. Counterpart: `asyncio/base_events.py`. */
-import { MAX_SLICE_HANDLES, MIN_SLICE_HANDLES, SLICE_SECONDS, SLOW_CALLBACK_SECONDS } from './constants.ts';
+import {
+  MAX_SLICE_HANDLES,
+  MIN_SLICE_HANDLES,
+  READY_RING_SIZE,
+  SLICE_SECONDS,
+  SLOW_CALLBACK_SECONDS,
+} from './constants.ts';
 import type { Context } from './contextvars.ts';
 import { coroutine, iscoroutine, iscoroutinefunction, isAsyncFunction } from './coroutines.ts';
 import { DeadlockError } from './deadlock.ts';
@@ -9,7 +15,7 @@ import { formatError, formatStack, repr } from './format-helpers.ts';
 import { Future, isfuture } from './futures.ts';
 import type { Host } from './host.ts';
 import { logger } from './log.ts';
-import { ReadyQueue } from './ready-queue.ts';
+import { Ring } from './ring.ts';
 import { current, type Ready, runningLoop } from './running.ts';
 import { notes } from './task-notes.ts';
 import {
@@ -71,7 +77,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   /** @internal Whether the place of each await is noted. */
   _notesAwaits = false;
 
-  readonly #ready = new ReadyQueue();
+  readonly #ready = new Ring<Ready>(READY_RING_SIZE);
   #iterationEnd = 0;
   /** What the pump has to look at after a handle. */
   #attention = 0;

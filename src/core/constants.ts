@@ -24,3 +24,6 @@ export const SHUTDOWN_REPORT_SECONDS = 5;
 
 /** Lazy coroutines that may be outstanding before they are looked through for forgotten ones. */
 export const UNAWAITED_NURSERY = 256;
+
+/** First size of a `Queue`'s ring; a power of two. Most queues are short. */
+export const QUEUE_RING_SIZE = 8;

@@ -178,6 +178,11 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
     return null;
   }
 
+  /** Whether it is the body of something, which may be a plain function. */
+  protected get isBody(): boolean {
+    return false;
+  }
+
   get name(): string {
     return this.#fn.name || '<anonymous>';
   }
@@ -261,7 +266,7 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
       this.follow(Promise.resolve(result as PromiseLike<T>));
       return PARKED;
     }
-    if (this.scope !== null) return { done: true, value: result as T };
+    if (this.isBody) return { done: true, value: result as T };
     const isAsyncGenerator = typeof (result as { next?: unknown } | null | undefined)?.next === 'function';
     throw new TypeError(
       `a coroutine was expected, got ${repr(result)}: ${this.name}() gave no promise or generator` +
@@ -288,8 +293,15 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
   }
 }
 
+/** The body of something that cannot be cancelled by itself: a lock that is held meanwhile. */
+class InlineCoroutine<T> extends FunctionCoroutine<T> {
+  protected override get isBody(): boolean {
+    return true;
+  }
+}
+
 /** The body of a timeout or group. */
-class BodyCoroutine<T> extends FunctionCoroutine<T> {
+class BodyCoroutine<T> extends InlineCoroutine<T> {
   readonly #scope: Scope;
 
   constructor(fn: Function, call: () => unknown, scope: Scope) {
@@ -346,6 +358,15 @@ export function bodyCoroutine<X, T>(
 ): Iterable<Suspend, T, unknown> {
   if (scope === null) return body(argument) as Gen<T>;
   return new BodyCoroutine<T>(body, () => body(argument), scope);
+}
+
+/** The body of a lock or its like, called with `argument` and driven inline. */
+export function inlineBody<X, T>(
+  body: (x: X) => Gen<T> | T | PromiseLike<T>,
+  argument: X,
+): Iterable<Suspend, T, unknown> {
+  if (isGeneratorFunction(body)) return body(argument) as Gen<T>;
+  return new InlineCoroutine<T>(body, () => body(argument));
 }
 
 // `instanceof` is the fastest question there is, so it gets something to ask.

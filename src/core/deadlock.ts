@@ -52,10 +52,10 @@ function describe(task: Task<any>): string[] {
 }
 
 function waitsOf(task: Task<any>): string[] {
-  const waits = task._waiter === null ? [] : [String(task._waiter)];
+  const waits = task._waiter === null ? [] : [task._waiter._waitText()];
   const root = task._root;
   if (root === null) return waits;
-  const strands = root.openStrands().map((strand) => String(strand._waiter));
+  const strands = root.openStrands().map((strand) => strand._waiter?._waitText() ?? 'its next turn');
   return waits.length + strands.length === 0
     ? ["a promise that is not the library's"]
     : [...waits, ...strands];

@@ -314,6 +314,11 @@ export class Future<T> implements Awaitable<T> {
     return this._waiters === null ? [] : this._waiters instanceof Array ? this._waiters : [this._waiters];
   }
 
+  /** @internal What somebody who waits for it waits for, in reports. */
+  _waitText(): string {
+    return this.toString();
+  }
+
   /** @internal The class that it prints as. */
   _className(): string {
     return this.constructor.name;

@@ -49,7 +49,9 @@ export {
   printCallGraph,
 } from './graph.ts';
 export type { ContextStorage, Host, HostedLoop } from './host.ts';
+export { Barrier, BoundedSemaphore, Condition, Event, type Guard, Lock, Semaphore } from './locks.ts';
 export { type Logger, setLogger } from './log.ts';
+export { LifoQueue, PriorityQueue, type PriorityQueueOptions, Queue, QueueIterator } from './queues.ts';
 export { Runner, type RunnerOptions, run } from './runners.ts';
 export { TaskGroup } from './taskgroups.ts';
 export {

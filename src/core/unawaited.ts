@@ -27,7 +27,9 @@ interface Watched {
 export const unawaited = { enabled: false, debug: false };
 
 /** New ones, and those that were not claimed when the list was looked through the last time. */
-let nursery: Forgettable[] = [];
+// A list of fixed length that is filled by place: `push` would cost as much as the coroutine.
+const nursery = new Array<Forgettable | null>(UNAWAITED_NURSERY).fill(null);
+let nurserySize = 0;
 let survivors: Forgettable[] = [];
 const places = new WeakMap<Forgettable, StackFrame[]>();
 const watched = new Map<WeakRef<Forgettable>, Watched>();
@@ -40,7 +42,8 @@ const collected = new FinalizationRegistry<Watched>((entry) => {
 /** `coro` was made. */
 export function trackUnawaited(coro: Forgettable): void {
   if (unawaited.debug) places.set(coro, extractStack());
-  if (nursery.push(coro) >= UNAWAITED_NURSERY) sweep();
+  nursery[nurserySize++] = coro;
+  if (nurserySize === UNAWAITED_NURSERY) sweep();
 }
 
 /** `coro` is awaited after all. Asked of every coroutine, so the usual answer comes first. */
@@ -52,13 +55,25 @@ export function forgetUnawaited(coro: Forgettable): void {
 
 /** Let go of what was claimed, and of all that it holds. Called when a loop has nothing to do. */
 export function releaseClaimed(): void {
-  if (nursery.length > 0) nursery = nursery.filter((coro) => !coro._isClaimed());
+  const unclaimed = takeNursery();
+  for (const coro of unclaimed) nursery[nurserySize++] = coro;
+}
+
+/** Empty the nursery; gives those that nobody has claimed. */
+function takeNursery(): Forgettable[] {
+  const unclaimed: Forgettable[] = [];
+  for (let i = 0; i < nurserySize; i++) {
+    const coro = nursery[i] as Forgettable;
+    nursery[i] = null;
+    if (!coro._isClaimed()) unclaimed.push(coro);
+  }
+  nurserySize = 0;
+  return unclaimed;
 }
 
 function sweep(): void {
   for (const coro of survivors) if (!coro._isClaimed()) watch(coro);
-  survivors = nursery.filter((coro) => !coro._isClaimed());
-  nursery = [];
+  survivors = takeNursery();
 }
 
 function watch(coro: Forgettable): void {

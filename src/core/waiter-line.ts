@@ -1,0 +1,187 @@
+/**
+ * Lines of waiters, and operations that stand in them. CPython keeps a deque of futures and searches it for the one
+ * that is cancelled; here each waiter knows its neighbours, so that a million are cancelled in linear time.
+ */
+import type { BaseEventLoop } from './base-events.ts';
+import { BaseCoroutine } from './coroutines.ts';
+import { Future } from './futures.ts';
+import type { LoopBound } from './mixins.ts';
+import { PENDING, RESULT } from './running.ts';
+import type { Suspend } from './types.ts';
+
+/** A place in a line: a future that is set when its turn has come. */
+export class LineWaiter extends Future<void> {
+  readonly line: WaiterLine;
+  before: LineWaiter | null = null;
+  after: LineWaiter | null = null;
+  isLinked = true;
+
+  constructor(loop: BaseEventLoop, line: WaiterLine) {
+    super(loop._own);
+    this.line = line;
+  }
+
+  wake(): void {
+    this._finish(RESULT, undefined);
+  }
+
+  override cancel(msg?: unknown): boolean {
+    if (!super.cancel(msg)) return false;
+    this.line.live--;
+    return true;
+  }
+
+  override _className(): string {
+    return 'Future';
+  }
+
+  /** @internal */
+  override _waitText(): string {
+    return this.line.owner._waitText();
+  }
+}
+
+/** First come, first served. A waiter stands in the line until its own next step, whatever becomes of it. */
+export class WaiterLine {
+  readonly owner: LoopBound;
+  first: LineWaiter | null = null;
+  #last: LineWaiter | null = null;
+  /** Waiters that are linked, so that somebody may wake them. */
+  length = 0;
+  /** Waiters that have joined and not left. */
+  standing = 0;
+  /** Those of them that are not cancelled. */
+  live = 0;
+
+  /** @param owner - what the waiters wait for, in reports. */
+  constructor(owner: LoopBound) {
+    this.owner = owner;
+  }
+
+  join(loop: BaseEventLoop): LineWaiter {
+    const waiter = new LineWaiter(loop, this);
+    const last = this.#last;
+    waiter.before = last;
+    if (last === null) this.first = waiter;
+    else last.after = waiter;
+    this.#last = waiter;
+    this.length++;
+    this.standing++;
+    this.live++;
+    return waiter;
+  }
+
+  /** It is over for `waiter`, which was woken, cancelled, or gives up. */
+  leave(waiter: LineWaiter): void {
+    this.unlink(waiter);
+    this.standing--;
+    if (!waiter.cancelled()) this.live--;
+  }
+
+  unlink(waiter: LineWaiter): void {
+    if (!waiter.isLinked) return;
+    waiter.isLinked = false;
+    const { before, after } = waiter;
+    if (before === null) this.first = after;
+    else before.after = after;
+    if (after === null) this.#last = before;
+    else after.before = before;
+    waiter.before = null;
+    waiter.after = null;
+    this.length--;
+  }
+
+  /** The first waiter that is neither woken nor cancelled; those before it are unlinked. */
+  firstPending(): LineWaiter | null {
+    for (let waiter = this.first; waiter !== null; waiter = this.first) {
+      if (waiter._state === PENDING) return waiter;
+      this.unlink(waiter);
+    }
+    return null;
+  }
+
+  /** Wake the first waiter that still sleeps. Returns whether there was one. */
+  wakeNext(): boolean {
+    const waiter = this.firstPending();
+    if (waiter === null) return false;
+    this.unlink(waiter);
+    waiter.wake();
+    return true;
+  }
+
+  wakeAll(): void {
+    while (this.wakeNext());
+  }
+
+  /** `, waiters:2`, for the text of what owns the line. */
+  toString(): string {
+    return this.standing === 0 ? '' : `, waiters:${this.standing}`;
+  }
+}
+
+/** Where an operation goes through at once or stands in line. */
+export interface Gate<T, A> {
+  /** The name of the operation. */
+  readonly _operation: string;
+  /**
+   * Go through, or stand in line.
+   *
+   * @param woken - the waiter whose turn has come; null at the first attempt.
+   * @param argument - of the operation.
+   * @returns the result, or the waiter to wait for.
+   */
+  _attempt(woken: LineWaiter | null, argument: A): T | LineWaiter;
+  /** The wait of `waiter` is over without the operation: hand on what it may have got. */
+  _giveUp(waiter: LineWaiter): void;
+}
+
+/**
+ * One passage through a gate: a coroutine written by hand, since a generator object and its steps would cost as much
+ * as the operation itself.
+ */
+export class Passage<T, A> extends BaseCoroutine<T> {
+  readonly #gate: Gate<T, A>;
+  readonly #argument: A;
+  #waiter: LineWaiter | null;
+
+  constructor(gate: Gate<T, A>, argument: A) {
+    super();
+    this.#gate = gate;
+    this.#argument = argument;
+    this.#waiter = null;
+  }
+
+  get name(): string {
+    return this.#gate._operation;
+  }
+
+  next(sent?: unknown): IteratorResult<Suspend, T> {
+    const waiter = this.#waiter;
+    if (waiter !== null && waiter._state !== RESULT) {
+      // Still pending it throws, too: somebody has resumed this by hand.
+      if (waiter._state === PENDING) return waiter.next(sent) as IteratorYieldResult<Suspend>;
+      return this.throw(waiter._takeError());
+    }
+    this.#waiter = null;
+    const result = this.#gate._attempt(waiter, this.#argument);
+    if (!(result instanceof LineWaiter)) return { done: true, value: result };
+    this.#waiter = result;
+    return result.next(undefined) as IteratorYieldResult<Suspend>;
+  }
+
+  throw(error: unknown): never {
+    this.#stop();
+    throw error;
+  }
+
+  close(): void {
+    this._disown();
+    this.#stop();
+  }
+
+  #stop(): void {
+    const waiter = this.#waiter;
+    this.#waiter = null;
+    if (waiter !== null) this.#gate._giveUp(waiter);
+  }
+}
