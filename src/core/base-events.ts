@@ -13,7 +13,7 @@ import { AbstractEventLoop, type ExceptionHandler, Handle, TimerHandle, toSecond
 import { isBaseError, RuntimeError } from './exceptions.ts';
 import { formatError, formatStack, repr } from './format-helpers.ts';
 import { Future, isfuture } from './futures.ts';
-import type { Host } from './host.ts';
+import type { Host, StepObserver } from './host.ts';
 import { logger } from './log.ts';
 import { Ring } from './ring.ts';
 import { current, type Ready, runningLoop } from './running.ts';
@@ -95,18 +95,24 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   #isStopping = false;
   #isClosed = false;
   #debug = false;
+  /** Whether somebody looks at every step: debug mode, or the host. */
+  #isObserved: boolean;
+  readonly #steps: StepObserver | null;
+  #iterationStart = 0;
   #currentHandle: Ready | null = null;
   #stepStart = 0;
   #taskFactory: TaskFactory | null = null;
   #exceptionHandler: ExceptionHandler | null = null;
   readonly #continue = (): void => {
-    if (this.#currentHandle !== null) this.#endTiming();
+    if (this.#isObserved) this.#afterStep();
     this.#enter();
   };
 
   constructor(host: Host) {
     super();
     this._host = host;
+    this.#steps = host.steps ?? null;
+    this.#isObserved = this.#steps !== null;
   }
 
   /**
@@ -227,6 +233,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   /** Debug mode: places of creation and of awaits, slow callbacks, cancellations that cannot be delivered. */
   override setDebug(enabled: boolean): void {
     this.#debug = enabled;
+    this.#isObserved = enabled || this.#steps !== null;
     this._notesAwaits = enabled;
     if (enabled) notes.awaits = true;
     unawaited.debug = enabled;
@@ -450,6 +457,11 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   }
 
   /** @internal */
+  timePassed(): void {
+    this.#looksAtTimers = true;
+  }
+
+  /** @internal */
   pendingOutside(): number {
     return this._foreignWaits;
   }
@@ -477,9 +489,9 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     if (this.#attention & LEAVE) throw this.#takeFailure();
     for (;;) {
       if (ready.head === this.#iterationEnd && !this.#beginIteration()) return;
+      if (this.#isObserved) this.#beforeStep();
       const handle = ready.shift();
       this.#left--;
-      if (this.#debug) this.#startTiming(handle);
       handle._run();
       if (this.#attention !== 0) {
         if (this.#attention & LEAVE) throw this.#takeFailure();
@@ -489,7 +501,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
         this._host.drained(this.#continue);
         return;
       }
-      if (this.#debug) this.#endTiming();
+      if (this.#isObserved) this.#afterStep();
     }
   }
 
@@ -516,6 +528,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
       else this.#idle();
       return false;
     }
+    this.#iterationStart = ready.head;
     this.#iterationEnd = ready.tail;
     return true;
   }
@@ -574,18 +587,25 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     else run.reject(error);
   }
 
-  #startTiming(handle: Ready): void {
-    this.#currentHandle = handle;
+  #beforeStep(): void {
+    const ready = this.#ready;
+    const { head } = ready;
+    this.#steps?.beforeStep(ready, this.#iterationEnd - head, head === this.#iterationStart);
+    if (!this.#debug) return;
+    this.#currentHandle = ready.at(0);
     this.#stepStart = this._host.time();
   }
 
-  #endTiming(): void {
-    const handle = this.#currentHandle as Ready;
+  #afterStep(): void {
+    const handle = this.#currentHandle;
     this.#currentHandle = null;
-    const seconds = this._host.time() - this.#stepStart;
-    if (seconds >= this.slowCallbackDuration) {
-      logger.warning(`Executing ${handle} took ${seconds.toFixed(3)} seconds`);
+    if (handle !== null) {
+      const seconds = this._host.time() - this.#stepStart;
+      if (seconds >= this.slowCallbackDuration) {
+        logger.warning(`Executing ${handle} took ${seconds.toFixed(3)} seconds`);
+      }
     }
+    this.#steps?.afterStep();
   }
 }
 

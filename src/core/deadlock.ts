@@ -3,7 +3,7 @@ import { coroutineName } from './coroutines.ts';
 import { RuntimeError } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { awaitPlace } from './task-notes.ts';
-import type { Task, TaskList } from './tasks.ts';
+import type { Task } from './tasks.ts';
 
 const MAX_TASKS = 50;
 
@@ -17,7 +17,7 @@ export class DeadlockError extends RuntimeError {
   declare readonly tasks: readonly Task<any>[];
 
   /** @internal */
-  constructor(tasks: TaskList) {
+  constructor(tasks: Iterable<Task<any>>) {
     super(report([...tasks]));
     // Not enumerable: the message says what is to be said of them, and printing the error must not print them all.
     Object.defineProperty(this, 'tasks', { value: [...tasks] });
@@ -51,7 +51,8 @@ function describe(task: Task<any>): string[] {
   return [`  * ${repr(task.getName())}${coro}${waits.join('')}${place}`];
 }
 
-function waitsOf(task: Task<any>): string[] {
+/** What `task` waits for, as texts; nothing if it runs or is ready. */
+export function waitsOf(task: Task<any>): string[] {
   const waits = task._waiter === null ? [] : [task._waiter._waitText()];
   const root = task._root;
   if (root === null) return waits;

@@ -18,12 +18,30 @@ export interface Surroundings {
   run<A extends unknown[], R>(fn: (...args: A) => R, ...args: A): R;
 }
 
+/** The ready queue, for a host that chooses. */
+export interface ReadyEntries {
+  /** The entry `place` behind the next one. */
+  at(place: number): unknown;
+  /** Let the entry at `place` be the next. */
+  moveToFront(place: number): void;
+}
+
+/** A host that sees every step of its loop, and chooses the next: for tests that try many orders. */
+export interface StepObserver {
+  /** The next of `ready` is about to run, one of `count` that are left of the iteration; `isFirst` at its begin. */
+  beforeStep(ready: ReadyEntries, count: number, isFirst: boolean): void;
+  /** A step is over, and so are the microtasks that it started. */
+  afterStep(): void;
+}
+
 /** The side of a loop that its host calls. */
 export interface HostedLoop {
   /** Run ready work. Called once for each `soon`, and when the time of `wait` has come. */
   turn(): void;
   /** Nothing in the process can wake this loop any more. */
   stuck(): void;
+  /** The clock has been set forward within a turn. */
+  timePassed(): void;
   /** Waits that only events outside the loop can end: foreign promises. */
   pendingOutside(): number;
   /** Whether somebody waits for the end of this run; not so while the loop only serves submissions. */
@@ -39,6 +57,8 @@ export interface Host {
   time(): number;
   /** Seconds within which two times of the clock cannot be told apart. */
   readonly clockResolution: number;
+  /** Who sees every step; nobody, unless a test wants to. */
+  readonly steps?: StepObserver;
   /** Where the host cannot tell whose code runs after a foreign promise, null. */
   readonly storage: ContextStorage | null;
   /** A run begins: `loop` is called from now on. */

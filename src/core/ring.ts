@@ -38,6 +38,18 @@ export class Ring<T> {
     return entry;
   }
 
+  /** The entry `place` behind the next one. */
+  at(place: number): T {
+    return this.#slots[(this.head + place) & this.#mask] as T;
+  }
+
+  /** Let the entry at `place` be the next; the order of the others stays. */
+  moveToFront(place: number): void {
+    const entry = this.at(place);
+    for (let i = place; i > 0; i--) this.#slots[(this.head + i) & this.#mask] = this.at(i - 1);
+    this.#slots[this.head & this.#mask] = entry;
+  }
+
   clear(): void {
     this.#slots = emptySlots(this.#firstSize);
     this.#mask = this.#firstSize - 1;
@@ -46,7 +58,7 @@ export class Ring<T> {
   }
 
   *[Symbol.iterator](): IterableIterator<T> {
-    for (let place = this.head; place < this.tail; place++) yield this.#slots[place & this.#mask] as T;
+    for (let place = 0; place < this.length; place++) yield this.at(place);
   }
 
   #grow(): void {

@@ -93,6 +93,10 @@ export class VirtualHost implements Host, HostedLoop {
     if (this.#isWaiting) this.#jump();
   }
 
+  timePassed(): void {
+    this.#loop?.timePassed();
+  }
+
   pendingOutside(): number {
     return this.#loop?.pendingOutside() ?? 0;
   }

@@ -1,0 +1,116 @@
+/** A readable account of one schedule. */
+import { waitsOf } from '../../core/deadlock.ts';
+import { Handle } from '../../core/events.ts';
+import { formatCallback, repr } from '../../core/format-helpers.ts';
+import { Strand } from '../../core/strands.ts';
+import { awaitPlace } from '../../core/task-notes.ts';
+import { Task } from '../../core/tasks.ts';
+
+/** Lines from which on the rest is left out. */
+const MAX_LINES = 2000;
+
+const NAME_WIDTH = 24;
+const INDENT = '       ';
+
+export class Timeline {
+  readonly lines: string[] = [];
+  /** What was not as usual, in words. */
+  readonly deviations: string[] = [];
+  #step = 0;
+  #time = -1;
+  #task: Task<any> | null = null;
+  /** The line of the step, until something else has to be written. */
+  #head: string | null = null;
+  readonly #names = new Map<Task<any>, string>();
+
+  /** A step begins: `entry` runs. */
+  begin(step: number, time: number, entry: unknown): void {
+    if (time !== this.#time) this.#write(`time ${time}`);
+    this.#time = time;
+    this.#step = step;
+    this.#task = taskOf(entry);
+    this.#head = `${String(step).padStart(5)}  ${this.nameOf(entry)}`;
+  }
+
+  /** The step is over: what came of it stands beside it. */
+  end(): void {
+    const state = this.#task === null ? '' : stateOf(this.#task);
+    if (this.#head === null) this.#write(`${INDENT}${state}`);
+    else if (state === '') this.#write(this.#head);
+    else this.#write(`${this.#head.padEnd(NAME_WIDTH)}  ${state}`);
+    this.#head = null;
+  }
+
+  /** A choice that is not the usual one. */
+  deviation(what: string): void {
+    const isWithin = this.#head !== null;
+    this.deviations.push(isWithin ? `in step ${this.#step}: ${what}` : `before step ${this.#step + 1}: ${what}`);
+    this.#line(`    *  ${what}`);
+  }
+
+  /** Something comes from outside. */
+  event(what: string, isDeviation: boolean): void {
+    if (isDeviation) this.deviation(`${what} (out of its turn)`);
+    else this.#line(`    -  ${what}`);
+  }
+
+  /** A line of the scenario's own. */
+  note(text: string): void {
+    this.#line(`${INDENT}${text}`);
+  }
+
+  /** `task` waits, and nobody will wake it. */
+  stuck(task: Task<any>): void {
+    this.#line(`    !  ${this.nameOf(task)} ${stateOf(task)}, for ever`);
+  }
+
+  nameOf(entry: unknown): string {
+    const task = taskOf(entry);
+    if (task !== null) return this.#taskName(task);
+    if (entry instanceof Handle) return formatCallback(entry._callback, [], false);
+    return entry?.constructor?.name ?? String(entry);
+  }
+
+  // Tasks without a name are numbered through the whole process: here, in the order in which they come up.
+  #taskName(task: Task<any>): string {
+    let name = this.#names.get(task);
+    if (name === undefined) {
+      name = typeof task._name === 'number' ? `Task-${this.#names.size + 1}` : task._name;
+      this.#names.set(task, name);
+    }
+    return name;
+  }
+
+  #line(line: string): void {
+    if (this.#head !== null) this.#write(this.#head);
+    this.#head = null;
+    this.#write(line);
+  }
+
+  #write(line: string): void {
+    if (this.lines.length < MAX_LINES) this.lines.push(line);
+    else if (this.lines.length === MAX_LINES) this.lines.push('    …  and so on');
+  }
+
+  toString(): string {
+    return this.lines.join('\n');
+  }
+}
+
+function taskOf(entry: unknown): Task<any> | null {
+  if (entry instanceof Task) return entry;
+  return entry instanceof Strand ? entry._task : null;
+}
+
+function stateOf(task: Task<any>): string {
+  if (task.cancelled()) return 'is cancelled';
+  if (task.done()) {
+    const error = task._value;
+    return task._isUnretrieved() ? `fails: ${repr(error)}` : 'ends';
+  }
+  const waits = waitsOf(task);
+  if (waits.length === 0) return 'goes on in the next iteration';
+  const place = awaitPlace(task);
+  const at = place === null ? '' : ` at ${place.file}:${place.line}`;
+  return `waits for ${waits.join(' and ')}${at}`;
+}
