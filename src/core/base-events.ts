@@ -391,6 +391,11 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
       throw new RuntimeError('Cannot run the event loop while another loop is running');
   }
 
+  /** @internal How many entries are ready. */
+  _readyCount(): number {
+    return this.#ready.length;
+  }
+
   /** @internal Append an entry to the ready queue. */
   _push(entry: Ready): void {
     this.#ready.push(entry);

@@ -6,6 +6,8 @@ import { Runner } from '../../core/runners.ts';
 import { allTasks, type Task } from '../../core/tasks.ts';
 import type { CoroutineLike, ExceptionContext } from '../../core/types.ts';
 import { takeUnawaited } from '../../core/unawaited.ts';
+import type { Scenario } from './attempt.ts';
+import { explore, type ExploreOptions } from './explore.ts';
 import { VirtualEventLoop } from './virtual-event-loop.ts';
 
 /** Options of `testAsync`. */
@@ -16,6 +18,11 @@ export interface TestOptions {
   loopFactory?: () => BaseEventLoop;
   /** Debug mode of the loop. Default false. */
   debug?: boolean;
+  /**
+   * Run the body under many schedules, as `explore` does: it gets the simulation as its argument, and runs on loops of
+   * the explorer's own, without `loopFactory` and `debug`. `true` stands for the options' defaults.
+   */
+  explore?: boolean | ExploreOptions;
 }
 
 /**
@@ -30,16 +37,25 @@ export interface TestOptions {
  * ```
  *
  * @param name - of the test.
- * @param fn - an async or generator function.
+ * @param fn - an async or generator function; with `explore`, of the simulation.
  */
-export function testAsync(name: string, fn: () => CoroutineBody, options: TestOptions = {}): void {
+export function testAsync(name: string, fn: () => CoroutineBody, options?: TestOptions): void;
+export function testAsync(name: string, fn: Scenario, options: ExploredTestOptions): void;
+export function testAsync(name: string, fn: Scenario, options: TestOptions = {}): void {
   const register = options.test ?? (globalThis as { test?: TestOptions['test'] }).test;
-  if (register !== undefined) {
-    register(name, () => runTest(fn, options));
-    return;
-  }
+  const { explore: schedules = false } = options;
+  const body =
+    schedules === false
+      ? () => runTest(fn as () => CoroutineBody, options)
+      : async () => void (await explore(fn, schedules === true ? {} : schedules));
   // node:test has no global; loaded only where it is used, since other runners may not have it.
-  registerWithNode(name, () => runTest(fn, options));
+  if (register === undefined) registerWithNode(name, body);
+  else register(name, body);
+}
+
+/** Options of a test under many schedules. */
+export interface ExploredTestOptions extends TestOptions {
+  explore: true | ExploreOptions;
 }
 
 type CoroutineBody = ReturnType<Extract<CoroutineLike<unknown>, () => unknown>>;

@@ -44,7 +44,9 @@ export class Timeline {
   /** A choice that is not the usual one. */
   deviation(what: string): void {
     const isWithin = this.#head !== null;
-    this.deviations.push(isWithin ? `in step ${this.#step}: ${what}` : `before step ${this.#step + 1}: ${what}`);
+    this.deviations.push(
+      isWithin ? `in step ${this.#step}: ${what}` : `before step ${this.#step + 1}: ${what}`,
+    );
     this.#line(`    *  ${what}`);
   }
 

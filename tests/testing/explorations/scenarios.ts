@@ -1,0 +1,591 @@
+/** What the explorer tries on each primitive: small programs that end, and whose every schedule must be right. */
+import type * as Asyncio from 'asyncio-ts';
+import type { Simulation } from 'asyncio-ts/testing';
+import { inStyle, type Program, type Style } from './styles.ts';
+
+/** A program about one primitive. `asyncio` is the library, or a copy of it with a fault. */
+export interface Exploration {
+  readonly primitive: string;
+  readonly name: string;
+  readonly run: (world: World) => void;
+}
+
+/** What a scenario works with. */
+export class World {
+  readonly asyncio: typeof Asyncio;
+  readonly sim: Simulation;
+  readonly style: Style;
+
+  constructor(asyncio: typeof Asyncio, sim: Simulation, style: Style) {
+    this.asyncio = asyncio;
+    this.sim = sim;
+    this.style = style;
+  }
+
+  body<T>(program: Program<T>): () => Asyncio.Body<T> {
+    return inStyle(this.style, program);
+  }
+
+  spawn<T>(name: string, program: Program<T>, options: { daemon?: boolean; cancellable?: boolean } = {}) {
+    return this.sim.spawn(this.body(program), { name, ...options });
+  }
+
+  /** Run `program` inside of `what`, a lock or its like. */
+  inside<T>(what: Pick<Asyncio.Lock, 'run'>, program: Program<T>): Asyncio.Coroutine<T> {
+    return what.run(this.body(program) as () => Promise<T>);
+  }
+}
+
+/** `program`, whose timeouts are as good as any other end. */
+function orTimeout(asyncio: typeof Asyncio, program: Program): Program {
+  return function* () {
+    try {
+      yield* program();
+    } catch (error) {
+      if (!(error instanceof asyncio.TimeoutError)) throw error;
+    }
+  };
+}
+
+const all: Exploration[] = [];
+
+function scenario(primitive: string, name: string, run: (world: World) => void): void {
+  all.push({ primitive, name, run });
+}
+
+export const scenarios: readonly Exploration[] = all;
+
+/** Counts who is inside of a section; no more than `limit` may be. */
+class Section {
+  count = 0;
+
+  constructor(sim: Simulation, limit: number) {
+    sim.invariant(`at most ${limit} inside`, () => this.count <= limit);
+    sim.atQuiescence(() => this.count === 0);
+  }
+}
+
+scenario('Lock', 'three tasks take turns', (world) => {
+  const { asyncio, sim } = world;
+  const lock = new asyncio.Lock();
+  const section = new Section(sim, 1);
+  for (const name of ['a', 'b', 'c']) {
+    world.spawn(name, function* () {
+      yield world.inside(lock, function* () {
+        section.count++;
+        try {
+          yield sim.step('work');
+        } finally {
+          section.count--;
+        }
+      });
+    });
+  }
+  sim.atQuiescence(() => !lock.locked());
+});
+
+scenario('Lock', 'a guard is held over a turn of the loop', (world) => {
+  const { asyncio, sim } = world;
+  const lock = new asyncio.Lock();
+  const section = new Section(sim, 1);
+  for (const name of ['a', 'b', 'c']) {
+    world.spawn(name, function* () {
+      // The second time at once after the release, while somebody is on the way to it.
+      for (let round = 0; round < 2; round++) {
+        const guard: Asyncio.Guard = yield lock.acquire();
+        section.count++;
+        try {
+          yield asyncio.sleep(0);
+        } finally {
+          section.count--;
+          guard.release();
+        }
+      }
+    });
+  }
+  sim.atQuiescence(() => !lock.locked());
+});
+
+scenario('Lock', 'the limit of a waiter ends when the lock is released', (world) => {
+  const { asyncio, sim } = world;
+  const lock = new asyncio.Lock();
+  world.spawn('holder', function* () {
+    yield world.inside(lock, function* () {
+      yield asyncio.sleep(1);
+    });
+  });
+  for (const name of ['a', 'b']) {
+    const program: Program = function* () {
+      const guard: Asyncio.Guard = yield asyncio.waitFor(lock.acquire(), 1);
+      guard.release();
+    };
+    world.spawn(name, orTimeout(asyncio, program));
+  }
+  sim.atQuiescence(() => !lock.locked());
+});
+
+scenario('Event', 'set wakes everyone, even if it is cleared at once', (world) => {
+  const { asyncio, sim } = world;
+  const event = new asyncio.Event();
+  for (const name of ['a', 'b']) {
+    world.spawn(name, function* () {
+      yield event.wait();
+    });
+  }
+  sim.outside('set', () => event.set());
+  world.spawn(
+    'setter',
+    function* () {
+      yield sim.step('later');
+      event.set();
+      event.clear();
+      event.set();
+    },
+    { cancellable: false },
+  );
+  sim.atQuiescence(() => event.isSet());
+});
+
+/** A consumer that counts itself inside of the condition's lock, except while it waits. */
+function consumer(
+  world: World,
+  condition: Asyncio.Condition,
+  section: Section,
+  items: number[],
+): Program<number> {
+  return function* () {
+    return yield world.inside(condition, function* () {
+      section.count++;
+      try {
+        while (items.length === 0) {
+          section.count--;
+          try {
+            yield condition.wait();
+          } finally {
+            section.count++;
+          }
+        }
+        return items.shift() as number;
+      } finally {
+        section.count--;
+      }
+    });
+  };
+}
+
+scenario('Condition', 'a notification wakes somebody who can use it', (world) => {
+  const { asyncio, sim } = world;
+  const condition = new asyncio.Condition();
+  const section = new Section(sim, 1);
+  const items: number[] = [];
+  let waiting = 0;
+  for (const name of ['a', 'b']) {
+    const consume = consumer(world, condition, section, items);
+    world.spawn(
+      name,
+      function* () {
+        waiting++;
+        try {
+          yield* consume();
+        } finally {
+          waiting--;
+        }
+      },
+      { daemon: true },
+    );
+  }
+  world.spawn(
+    'producer',
+    function* () {
+      yield world.inside(condition, function* () {
+        section.count++;
+        items.push(1);
+        condition.notify();
+        section.count--;
+        yield asyncio.sleep(0);
+      });
+    },
+    { cancellable: false },
+  );
+  sim.atQuiescence(() => !(items.length > 0 && waiting > 0));
+  sim.atQuiescence(() => !condition.locked());
+});
+
+scenario('Condition', 'a contended lock is taken again', (world) => {
+  const { asyncio, sim } = world;
+  const condition = new asyncio.Condition();
+  const section = new Section(sim, 1);
+  const items: number[] = [];
+  world.spawn('waiter', consumer(world, condition, section, items));
+  world.spawn(
+    'other',
+    function* () {
+      yield world.inside(condition, function* () {
+        section.count++;
+        items.push(1);
+        condition.notifyAll();
+        yield sim.step('work');
+        section.count--;
+      });
+    },
+    { cancellable: false },
+  );
+  sim.atQuiescence(() => !condition.locked());
+});
+
+scenario('Semaphore', 'three tasks share two permits', (world) => {
+  const { asyncio, sim } = world;
+  const semaphore = new asyncio.Semaphore(2);
+  const section = new Section(sim, 2);
+  for (const name of ['a', 'b', 'c']) {
+    world.spawn(name, function* () {
+      yield world.inside(semaphore, function* () {
+        section.count++;
+        try {
+          yield sim.step('work');
+        } finally {
+          section.count--;
+        }
+      });
+    });
+  }
+  sim.invariant('no permit too many', () => semaphore.value <= 2);
+  sim.atQuiescence(() => semaphore.value === 2);
+});
+
+scenario('Semaphore', 'a permit goes from one to the next', (world) => {
+  const { asyncio, sim } = world;
+  const semaphore = new asyncio.Semaphore(1);
+  for (const name of ['a', 'b', 'c']) {
+    world.spawn(name, function* () {
+      const guard: Asyncio.Guard = yield semaphore.acquire();
+      try {
+        yield asyncio.sleep(0);
+      } finally {
+        guard.release();
+      }
+    });
+  }
+  sim.atQuiescence(() => semaphore.value === 1 && !semaphore.locked());
+});
+
+scenario('Semaphore', 'the limit of a waiter ends when a permit comes', (world) => {
+  const { asyncio, sim } = world;
+  const semaphore = new asyncio.Semaphore(0);
+  for (const name of ['a', 'b']) {
+    const program: Program = function* () {
+      const guard: Asyncio.Guard = yield asyncio.waitFor(semaphore.acquire(), 1);
+      guard.release();
+    };
+    world.spawn(name, orTimeout(asyncio, program));
+  }
+  world.spawn(
+    'giver',
+    function* () {
+      yield asyncio.sleep(1);
+      semaphore.release();
+    },
+    { cancellable: false },
+  );
+  sim.atQuiescence(() => semaphore.value === 1 && !semaphore.locked());
+});
+
+scenario('BoundedSemaphore', 'every permit comes back once', (world) => {
+  const { asyncio, sim } = world;
+  const semaphore = new asyncio.BoundedSemaphore(1);
+  for (const name of ['a', 'b', 'c']) {
+    world.spawn(name, function* () {
+      yield world.inside(semaphore, function* () {
+        yield sim.step('work');
+      });
+    });
+  }
+  sim.atQuiescence(() => semaphore.value === 1);
+});
+
+/** A party that notes its position in its round. */
+function party(world: World, barrier: Asyncio.Barrier, positions: number[]): Program {
+  const { asyncio } = world;
+  return function* () {
+    try {
+      positions.push(yield barrier.wait());
+    } catch (error) {
+      if (!(error instanceof asyncio.BrokenBarrierError)) throw error;
+    }
+  };
+}
+
+scenario('Barrier', 'who is cancelled does not count, and nobody stays outside', (world) => {
+  const { asyncio, sim } = world;
+  const barrier = new asyncio.Barrier(2);
+  const positions: number[] = [];
+  let unfinished = 0;
+  for (const name of ['a', 'b', 'c']) {
+    world.spawn(name, function* () {
+      unfinished++;
+      try {
+        yield* party(world, barrier, positions)();
+      } finally {
+        unfinished--;
+      }
+    });
+  }
+  world.spawn(
+    'last',
+    function* () {
+      // When nobody else can come.
+      yield asyncio.sleep(1);
+      if (barrier.nWaiting !== unfinished) throw new Error(`${unfinished} wait at ${barrier}`);
+      yield barrier.abort();
+    },
+    { cancellable: false },
+  );
+  sim.invariant('never more than the parties', () => barrier.nWaiting < 2);
+  sim.atQuiescence(() => barrier.broken && barrier.nWaiting === 0);
+  sim.atQuiescence(() => new Set(positions).size === positions.length);
+});
+
+scenario('Barrier', 'a reset sends away who waits, and then it works', (world) => {
+  const { asyncio, sim } = world;
+  const barrier = new asyncio.Barrier(2);
+  const positions: number[] = [];
+  world.spawn('a', party(world, barrier, positions));
+  world.spawn(
+    'reset',
+    function* () {
+      yield sim.step('before');
+      yield barrier.reset();
+      yield barrier.reset();
+    },
+    { cancellable: false },
+  );
+  sim.atQuiescence(() => !barrier.broken && barrier.nWaiting === 0 && positions.length === 0);
+});
+
+/** Nobody may wait for what is there. */
+class Watch {
+  getting = 0;
+  putting = 0;
+
+  constructor(sim: Simulation, queue: Asyncio.Queue<number>) {
+    sim.atQuiescence(() => {
+      if (this.getting > 0 && !queue.empty()) throw new Error(`somebody waits for an item of ${queue}`);
+      if (this.putting > 0 && !queue.full()) throw new Error(`somebody waits for room in ${queue}`);
+    });
+  }
+
+  *get(aw: PromiseLike<number>): Generator<PromiseLike<number>, number, number> {
+    this.getting++;
+    try {
+      return yield aw;
+    } finally {
+      this.getting--;
+    }
+  }
+
+  *put(aw: PromiseLike<void>): Generator<PromiseLike<void>, void, void> {
+    this.putting++;
+    try {
+      yield aw;
+    } finally {
+      this.putting--;
+    }
+  }
+}
+
+/** What is in the queue; a look that changes nothing. */
+function itemsOf<T>(queue: Asyncio.Queue<T>): Iterable<T> {
+  return (queue as unknown as { _queue: Iterable<T> })._queue;
+}
+
+scenario('Queue', 'the limit of a getter ends when an item comes', (world) => {
+  const { asyncio, sim } = world;
+  const queue = new asyncio.Queue<number>();
+  const ledger = sim.ledger<number>('items', () => itemsOf(queue));
+  const watch = new Watch(sim, queue);
+  // Its timer is older than that of the limit: the getter is woken, and then its time is up.
+  asyncio.getRunningLoop().callLater(1, () => {
+    queue.putNowait(1);
+    ledger.made(1);
+  });
+  const limited: Program = function* () {
+    ledger.taken(yield asyncio.waitFor(queue.get(), 1));
+  };
+  world.spawn('limited', orTimeout(asyncio, limited));
+  world.spawn(
+    'patient',
+    function* () {
+      ledger.taken(yield* watch.get(queue.get()));
+    },
+    { daemon: true },
+  );
+});
+
+scenario('Queue', 'somebody takes what a woken getter was woken for', (world) => {
+  const { asyncio, sim } = world;
+  const queue = new asyncio.Queue<number>();
+  const ledger = sim.ledger<number>('items', () => itemsOf(queue));
+  const watch = new Watch(sim, queue);
+  for (const name of ['a', 'b']) {
+    world.spawn(
+      name,
+      function* () {
+        ledger.taken(yield* watch.get(queue.get()));
+      },
+      { daemon: true },
+    );
+  }
+  world.spawn(
+    'thief',
+    function* () {
+      for (const item of [1, 2]) {
+        yield asyncio.sleep(0);
+        queue.putNowait(item);
+        ledger.made(item);
+        if (item === 1) ledger.taken(queue.getNowait());
+      }
+    },
+    { cancellable: false },
+  );
+});
+
+scenario('Queue', 'join ends when all work is done', (world) => {
+  const { asyncio, sim } = world;
+  const queue = new asyncio.Queue<number>();
+  let done = 0;
+  for (const item of [1, 2]) queue.putNowait(item);
+  for (const name of ['a', 'b']) {
+    world.spawn(
+      name,
+      function* () {
+        yield queue.get();
+        try {
+          yield sim.step('work');
+        } finally {
+          done++;
+          queue.taskDone();
+        }
+      },
+      { daemon: true },
+    );
+  }
+  world.spawn(
+    'joiner',
+    function* () {
+      yield queue.join();
+      if (done !== 2) throw new Error(`join has ended after ${done} of 2`);
+    },
+    // Whoever is cancelled before it got an item leaves work behind.
+    { daemon: true },
+  );
+});
+
+scenario('Queue', 'a shutdown lets nobody wait', (world) => {
+  const { asyncio, sim } = world;
+  const queue = new asyncio.Queue<number>(1);
+  const ledger = sim.ledger<number>('items', () => itemsOf(queue));
+  const untilShutDown = (program: Program): Program =>
+    function* () {
+      try {
+        yield* program();
+      } catch (error) {
+        if (!(error instanceof asyncio.QueueShutDown)) throw error;
+      }
+    };
+  for (const item of [1, 2]) {
+    const program: Program = function* () {
+      yield queue.put(item);
+      ledger.made(item);
+    };
+    world.spawn(`put ${item}`, untilShutDown(program));
+  }
+  const take: Program = function* () {
+    for (;;) ledger.taken(yield queue.get());
+  };
+  world.spawn('get', untilShutDown(take));
+  world.spawn(
+    'closer',
+    function* () {
+      yield sim.step('signal');
+      queue.shutdown();
+    },
+    { cancellable: false },
+  );
+});
+
+for (const kind of ['Queue', 'LifoQueue', 'PriorityQueue'] as const) {
+  scenario(kind, 'no item is lost or there twice', (world) => {
+    const { asyncio, sim } = world;
+    const queue = new asyncio[kind]<number>(1);
+    const watch = new Watch(sim, queue);
+    const ledger = sim.ledger<number>('items', () => itemsOf(queue));
+    for (const item of [1, 2, 3]) {
+      world.spawn(
+        `put ${item}`,
+        function* () {
+          yield* watch.put(queue.put(item));
+          ledger.made(item);
+        },
+        { daemon: true },
+      );
+    }
+    for (const name of ['get a', 'get b']) {
+      world.spawn(
+        name,
+        function* () {
+          ledger.taken(yield* watch.get(queue.get()));
+        },
+        { daemon: true },
+      );
+    }
+  });
+}
+
+/** Every cancellation that was taken ends the task. */
+function mustEndCancelled(sim: Simulation, task: Asyncio.Task<unknown>): void {
+  sim.atQuiescence(() => {
+    if (task.cancelling() > 0 && !task.cancelled()) throw new Error('a cancellation was swallowed');
+  });
+}
+
+scenario('TaskGroup', 'a cancellation from outside is not lost beside a failing child', (world) => {
+  const { asyncio, sim } = world;
+  const parent = world.spawn('parent', function* () {
+    try {
+      yield new asyncio.TaskGroup().run((group) => {
+        group.createTask(
+          world.body(function* child() {
+            yield sim.step('work');
+            sim.raise('child failed');
+          }),
+          { name: 'child' },
+        );
+        return world.body(function* () {
+          yield asyncio.sleep(1);
+        })() as Promise<void>;
+      });
+    } catch (error) {
+      if (!(error instanceof asyncio.ExceptionGroup)) throw error;
+      sim.handled(error);
+      yield asyncio.sleep(0);
+    }
+  });
+  mustEndCancelled(sim, parent);
+});
+
+scenario('timeout', 'a cancellation from outside is not lost beside the deadline', (world) => {
+  const { asyncio, sim } = world;
+  const program: Program = function* () {
+    try {
+      yield asyncio.timeout(1).run(
+        world.body(function* () {
+          yield asyncio.sleep(1);
+        }) as () => Promise<void>,
+      );
+    } catch (error) {
+      if (!(error instanceof asyncio.TimeoutError)) throw error;
+      yield asyncio.sleep(0);
+    }
+  };
+  mustEndCancelled(sim, world.spawn('limited', program));
+});
