@@ -210,6 +210,7 @@ const real = new NodeHost();
 let active = 0;
 let rejections: unknown[] = [];
 let notedRequests = false;
+let listeners: NodeJS.UnhandledRejectionListener[] = [];
 
 function onRejection(error: unknown): void {
   // Of a strand that nobody holds any more.
@@ -218,6 +219,10 @@ function onRejection(error: unknown): void {
 
 function beginWatch(): void {
   if (active++ > 0) return;
+  // A test runner would fail the whole test for each, those of cancelled strands included: here they are the
+  // schedule's.
+  listeners = process.listeners('unhandledRejection');
+  for (const listener of listeners) process.off('unhandledRejection', listener);
   process.on('unhandledRejection', onRejection);
   // A cancellation that is swallowed is what some scenarios are about.
   notedRequests = notes.requests;
@@ -227,6 +232,7 @@ function beginWatch(): void {
 function endWatch(): void {
   if (--active > 0) return;
   process.off('unhandledRejection', onRejection);
+  for (const listener of listeners) process.on('unhandledRejection', listener);
   notes.requests = notedRequests;
 }
 
@@ -268,6 +274,7 @@ class Explorer {
   constructor(scenario: Scenario, options: Required<ExploreOptions>) {
     if (typeof scenario !== 'function')
       throw new TypeError(`explore() wants a function of the simulation, got ${repr(scenario)}`);
+    checkOptions(options);
     this.#scenario = scenario;
     this.#options = options;
     const { mode, eager, steps } = options;
@@ -411,6 +418,25 @@ class Explorer {
     const text = toReplayString({ mode, eager, hash, deviations });
     const reason = failure ?? outcome.failure ?? new AssertionError(UNCONTROLLED);
     throw new ExplorationError(reason, text, outcome, this.#schedules, '');
+  }
+}
+
+function checkOptions(options: Required<ExploreOptions>): void {
+  const { mode } = options;
+  if (mode !== 'faithful' && mode !== 'robust')
+    throw new TypeError(`mode must be 'faithful' or 'robust', got ${repr(mode)}`);
+  for (const name of [
+    'cancels',
+    'deviations',
+    'together',
+    'random',
+    'schedules',
+    'seconds',
+    'steps',
+  ] as const) {
+    const value: unknown = options[name];
+    if (typeof value !== 'number' || !(value >= 0))
+      throw new RangeError(`${name} must be 0 or more, got ${repr(value)}`);
   }
 }
 

@@ -18,11 +18,15 @@ export interface TestOptions {
   loopFactory?: () => BaseEventLoop;
   /** Debug mode of the loop. Default false. */
   debug?: boolean;
+}
+
+/** Options of a test under many schedules. */
+export interface ExploredTestOptions extends Pick<TestOptions, 'test'> {
   /**
    * Run the body under many schedules, as `explore` does: it gets the simulation as its argument, and runs on loops of
-   * the explorer's own, without `loopFactory` and `debug`. `true` stands for the options' defaults.
+   * the explorer's own. `true` stands for the defaults of `explore`.
    */
-  explore?: boolean | ExploreOptions;
+  explore: true | ExploreOptions;
 }
 
 /**
@@ -39,23 +43,22 @@ export interface TestOptions {
  * @param name - of the test.
  * @param fn - an async or generator function; with `explore`, of the simulation.
  */
-export function testAsync(name: string, fn: () => CoroutineBody, options?: TestOptions): void;
 export function testAsync(name: string, fn: Scenario, options: ExploredTestOptions): void;
-export function testAsync(name: string, fn: Scenario, options: TestOptions = {}): void {
+export function testAsync(name: string, fn: () => CoroutineBody, options?: TestOptions): void;
+export function testAsync(
+  name: string,
+  fn: Scenario,
+  options: TestOptions & Partial<ExploredTestOptions> = {},
+): void {
   const register = options.test ?? (globalThis as { test?: TestOptions['test'] }).test;
-  const { explore: schedules = false } = options;
+  const { explore: schedules } = options;
   const body =
-    schedules === false
+    schedules === undefined
       ? () => runTest(fn as () => CoroutineBody, options)
       : async () => void (await explore(fn, schedules === true ? {} : schedules));
   // node:test has no global; loaded only where it is used, since other runners may not have it.
   if (register === undefined) registerWithNode(name, body);
   else register(name, body);
-}
-
-/** Options of a test under many schedules. */
-export interface ExploredTestOptions extends TestOptions {
-  explore: true | ExploreOptions;
 }
 
 type CoroutineBody = ReturnType<Extract<CoroutineLike<unknown>, () => unknown>>;

@@ -1,0 +1,590 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import * as asyncio from 'asyncio-ts';
+import { Event, ExceptionGroup, Lock, Queue, Semaphore, sleep, TaskGroup } from 'asyncio-ts';
+import {
+  ExplorationError,
+  type ExploreOptions,
+  explore,
+  replay,
+  type Scenario,
+  testAsync,
+} from 'asyncio-ts/testing';
+import '../support/leaks.ts';
+import { mutants } from './explorations/mutants.ts';
+import { findMutant, toScenario } from './explorations/run.ts';
+import { scenarios } from './explorations/scenarios.ts';
+import { STYLES } from './explorations/styles.ts';
+
+/** The failure that `explore` finds. */
+async function failureOf(scenario: Scenario, options?: ExploreOptions): Promise<ExplorationError> {
+  try {
+    await explore(scenario, options);
+  } catch (error) {
+    assert.ok(error instanceof ExplorationError, String(error));
+    return error;
+  }
+  assert.fail('no schedule fails');
+}
+
+/** Two tasks that wait for a semaphore of one permit, which a broken program loses when one of them is cancelled. */
+function losesPermit(sim: Parameters<Scenario>[0]): void {
+  const semaphore = new Semaphore(1);
+  sim.spawnAll(3, () => async () => {
+    await semaphore.acquire();
+    // The mistake: nothing gives the permit back if this is cancelled.
+    await sim.step('work');
+    semaphore.release();
+  });
+}
+
+describe('the explorer on the primitives', () => {
+  for (const scenario of scenarios) {
+    for (const style of STYLES) {
+      test(`${scenario.primitive}: ${scenario.name} (${style})`, async () => {
+        const done = await explore(toScenario(scenario, asyncio, style), { schedules: 400, random: 100 });
+        assert.ok(done.schedules > 20, String(done.schedules));
+      });
+    }
+  }
+
+  test('every part of a small program is tried, in robust mode as well', async () => {
+    for (const scenario of scenarios.filter(({ primitive }) => primitive === 'Lock')) {
+      const done = await explore(toScenario(scenario, asyncio, 'generators'), {
+        mode: 'robust',
+        cancels: 1,
+        deviations: 1,
+        random: 50,
+      });
+      assert.deepEqual(
+        done.levels.map(({ name, isComplete }) => [name, isComplete]),
+        [
+          ['usual order', true],
+          ['1 cancel', true],
+          ['1 deviation', true],
+          ['1 cancel, 1 deviation', true],
+          ['random', false],
+        ],
+      );
+    }
+  });
+});
+
+describe('faults that the explorer must find', () => {
+  for (const mutant of mutants) {
+    test(`${mutant.primitive}: ${mutant.name}`, async () => {
+      const finding = await findMutant(mutant, { schedules: 4000, random: 500 });
+      assert.ok(finding !== null, 'no schedule shows it');
+      assert.match(finding.error.replay, /^x1\.faithful\.lazy\.[0-9a-f]{8}\./);
+    });
+  }
+});
+
+describe('explore', () => {
+  test('tells what it has tried', async () => {
+    const progress: number[] = [];
+    const done = await explore(
+      (sim) => {
+        sim.spawn(() => sim.step('a').toPromise());
+        sim.spawn(function* b() {
+          yield* sim.step('b');
+        });
+      },
+      { random: 10, onProgress: ({ schedules }) => progress.push(schedules) },
+    );
+    assert.equal(
+      done.schedules,
+      done.levels.reduce((sum, level) => sum + level.schedules, 0),
+    );
+    assert.deepEqual(done.levels[0], { name: 'usual order', schedules: 1, isComplete: true });
+    assert.deepEqual(
+      done.levels.map(({ name }) => name),
+      [
+        'usual order',
+        '1 cancel',
+        '1 deviation',
+        '2 cancels',
+        '1 cancel, 1 deviation',
+        '2 deviations',
+        'random',
+      ],
+    );
+    assert.ok(done.points > 0 && done.steps > done.schedules && done.seconds > 0);
+    assert.deepEqual(progress[0], 0);
+  });
+
+  test('finds a cancellation that loses a permit, and says how in few words', async () => {
+    const error = await failureOf(losesPermit);
+    assert.match(error.message, /^deadlock: 2 tasks wait/);
+    assert.match(error.message, /waits for <Semaphore \[locked, waiters:2\]>/);
+    assert.deepEqual(error.deviations, ['before step 3: cancel task 1']);
+    assert.equal(error.name, 'ExplorationError');
+    assert.equal((error.cause as Error).name, 'DeadlockError');
+    assert.ok(error.schedules < 10);
+  });
+
+  test('the failure has a timeline of the schedule', async () => {
+    const { timeline, message } = await failureOf(losesPermit);
+    const lines = timeline.split('\n').map((line) => line.replace(/ at \S+:\d+/, ' at FILE'));
+    assert.deepEqual(lines, [
+      'time 0',
+      '    1  scenario           ends',
+      "    2  task 1             waits for 'work' at FILE",
+      '    *  cancel task 1',
+      '    3  task 2             waits for <Semaphore [locked, waiters:1]> at FILE',
+      '    4  task 3             waits for <Semaphore [locked, waiters:2]> at FILE',
+      '    5  task 1             is cancelled',
+      '    !  task 2 waits for <Semaphore [locked, waiters:2]> at FILE, for ever',
+      '    !  task 3 waits for <Semaphore [locked, waiters:2]> at FILE, for ever',
+    ]);
+    assert.ok(message.includes(timeline));
+  });
+
+  test('answers from outside come in every order', async () => {
+    const orders = new Set<string>();
+    await explore((sim) => {
+      const seen: string[] = [];
+      for (const name of ['a', 'b', 'c']) {
+        sim.spawn(
+          async () => {
+            seen.push(await sim.step(name, name));
+          },
+          { name, cancellable: false },
+        );
+      }
+      sim.atQuiescence(() => {
+        orders.add(seen.join(''));
+      });
+    });
+    assert.deepEqual([...orders].toSorted(), ['abc', 'acb', 'bac', 'bca', 'cab', 'cba']);
+  });
+
+  test('time may pass while work is ready', async () => {
+    const outcomes = new Set<string>();
+    await explore((sim) => {
+      sim.spawn(
+        async function limited() {
+          try {
+            await asyncio.waitFor(sim.step('answer'), 1);
+            outcomes.add('answer');
+          } catch (error) {
+            assert.ok(error instanceof asyncio.TimeoutError);
+            outcomes.add('timeout');
+          }
+        },
+        { cancellable: false },
+      );
+    });
+    assert.deepEqual([...outcomes].toSorted(), ['answer', 'timeout']);
+  });
+
+  test('events from outside come at any time', async () => {
+    const seen = new Set<number>();
+    await explore((sim) => {
+      let steps = 0;
+      sim.outside('signal', () => seen.add(steps));
+      sim.spawn(
+        function* counter() {
+          for (; steps < 3; steps++) yield* sleep(0);
+        },
+        { cancellable: false },
+      );
+    });
+    assert.deepEqual([...seen].toSorted(), [0, 1, 2, 3]);
+  });
+
+  test('a fault happens in some schedules, and not in the usual one', async () => {
+    const seen: boolean[] = [];
+    await explore(
+      (sim) => {
+        sim.spawn(function* () {
+          yield* sleep(0);
+          const fails = sim.fault('the disk is full');
+          if (!fails || !seen.includes(fails)) seen.push(fails);
+        });
+      },
+      { random: 0 },
+    );
+    assert.equal(seen[0], false);
+    assert.ok(seen.includes(true));
+  });
+
+  test('faithful mode keeps the order of what is ready, robust mode does not', async () => {
+    const orders = async (mode: 'faithful' | 'robust'): Promise<string[]> => {
+      const seen = new Set<string>();
+      await explore(
+        (sim) => {
+          let order = '';
+          for (const name of ['a', 'b']) {
+            const add = function* () {
+              order += name;
+            };
+            sim.spawn(add, { name, cancellable: false });
+          }
+          sim.atQuiescence(() => {
+            seen.add(order);
+          });
+        },
+        { mode },
+      );
+      return [...seen].toSorted();
+    };
+    assert.deepEqual(await orders('faithful'), ['ab']);
+    assert.deepEqual(await orders('robust'), ['ab', 'ba']);
+  });
+
+  test('eager tasks begin inside of their creation', async () => {
+    const first = async (eager: boolean): Promise<string> => {
+      let order = '';
+      await explore(
+        (sim) => {
+          order = '';
+          sim.spawn(function* () {
+            order += 'task ';
+          });
+          order += 'scenario ';
+        },
+        { eager, random: 0, cancels: 0 },
+      );
+      return order;
+    };
+    assert.equal(await first(false), 'scenario task ');
+    assert.equal(await first(true), 'task scenario ');
+  });
+
+  test('a scenario may be async, a generator or plain, and its own error fails it', async () => {
+    const fail = (): never => {
+      throw new RangeError('wrong');
+    };
+    for (const scenario of [
+      async () => fail(),
+      function* () {
+        fail();
+      },
+      () => fail(),
+    ] as Scenario[]) {
+      const error = await failureOf(scenario);
+      assert.match(error.message, /^wrong\n/);
+      assert.ok(error.cause instanceof RangeError);
+      assert.deepEqual(error.deviations, []);
+      assert.match(error.message, /none: it fails in the usual order/);
+    }
+  });
+
+  test('an invariant is looked at after every step', async () => {
+    const error = await failureOf((sim) => {
+      let n = 0;
+      sim.invariant('n stays small', () => n < 2);
+      sim.spawn(async () => {
+        for (; n < 5; n++) await sleep(0);
+      });
+    });
+    assert.match(error.message, /^the invariant does not hold: n stays small\n/);
+  });
+
+  test('a check that gives a promise is refused', async () => {
+    const error = await failureOf((sim) => sim.atQuiescence(async () => true));
+    assert.match(error.message, /a check must be a plain function/);
+  });
+
+  test('a check at the end that fails is shown', async () => {
+    const error = await failureOf((sim) => sim.atQuiescence(() => 1 > 2));
+    assert.match(error.message, /^does not hold at the end: \(\) => 1 > 2\n/);
+  });
+
+  test('a ledger tells of items that are lost, and of those that are there twice', async () => {
+    const lost = await failureOf((sim) => {
+      sim.ledger<string>('letters').made('x');
+    });
+    assert.match(lost.message, /^letters: 'x' is lost/);
+    const twice = await failureOf((sim) => {
+      const ledger = sim.ledger<number>('numbers', () => [1, 2]);
+      for (const item of [1, 2]) ledger.made(item);
+      ledger.taken(2);
+    });
+    assert.match(twice.message, /^numbers: 2 is there twice/);
+  });
+
+  test('an error that nobody takes fails the schedule', async () => {
+    const error = await failureOf((sim) => {
+      sim.spawn(async () => {
+        await sleep(1);
+        throw new RangeError('lost');
+      });
+    });
+    assert.match(error.message, /^Task exception was never retrieved: RangeError: lost/);
+    assert.ok((error.cause as Error).cause instanceof RangeError);
+  });
+
+  test('a raised error is to be seen once, be it in a group or by the loop', async () => {
+    const group = (handle: (sim: Parameters<Scenario>[0], error: unknown) => void): Scenario => {
+      return (sim) => {
+        sim.spawn(
+          async () => {
+            try {
+              await new TaskGroup().run((tg) => {
+                tg.createTask(async () => sim.raise('child'));
+              });
+            } catch (error) {
+              assert.ok(error instanceof ExceptionGroup);
+              handle(sim, error);
+            }
+          },
+          { cancellable: false },
+        );
+      };
+    };
+    await explore(group((sim, error) => sim.handled(error)));
+    const never = await failureOf(group(() => {}));
+    assert.match(never.message, /^the error 'child' was seen by nobody/);
+    const twice = await failureOf(
+      group((sim, error) => {
+        sim.handled(error);
+        sim.handled(error);
+      }),
+    );
+    assert.match(twice.message, /^the error 'child' was seen 2 times/);
+    // The loop's report counts.
+    await explore((sim) => {
+      sim.spawn(async () => sim.raise('reported'));
+    });
+  });
+
+  test('what is not raised by the simulation is thrown on by handled()', async () => {
+    const error = await failureOf((sim) => sim.handled(new RangeError('other')));
+    assert.ok(error.cause instanceof RangeError);
+  });
+
+  test('a coroutine that nobody awaits fails the schedule', async () => {
+    const error = await failureOf((sim) => {
+      const queue = new Queue<number>();
+      sim.spawn(async function forgetful() {
+        void queue.put(1);
+        await sleep(0);
+      });
+    });
+    assert.match(error.message, /^RuntimeWarning: coroutine '\S*put' was never awaited/);
+  });
+
+  test('a rejection that nobody handles fails the schedule', async () => {
+    const error = await failureOf((sim) => {
+      sim.spawn(async () => {
+        void Promise.reject(new RangeError('dropped'));
+        await sleep(0);
+      });
+    });
+    assert.match(error.message, /^an unhandled rejection: RangeError: dropped/);
+  });
+
+  test('a run without end fails', async () => {
+    const error = await failureOf(
+      (sim) => {
+        sim.spawn(async () => {
+          for (;;) await sleep(0);
+        });
+      },
+      { steps: 100 },
+    );
+    assert.match(error.message, /^it does not end: 100 steps/);
+  });
+
+  test('a daemon may wait for ever, and cleans up at the end', async () => {
+    let cleaned = 0;
+    let runs = 0;
+    await explore(
+      (sim) => {
+        runs++;
+        const event = new Event();
+        sim.spawn(
+          async function server() {
+            try {
+              await event.wait();
+            } finally {
+              cleaned++;
+            }
+          },
+          { daemon: true, cancellable: false },
+        );
+      },
+      { random: 3 },
+    );
+    assert.equal(cleaned, runs);
+    assert.ok(runs > 0);
+  });
+
+  test('a promise that no one settles is a deadlock, too', async () => {
+    const error = await failureOf((sim) => {
+      sim.spawn(async () => {
+        await new Promise(() => {});
+      });
+    });
+    assert.match(error.message, /^deadlock: 1 task waits/);
+    assert.match(error.message, /waits for a promise that is not the library's/);
+  });
+
+  test('promises of others between tasks are no obstacle', async () => {
+    await explore((sim) => {
+      let resolve = (): void => {};
+      const promise = new Promise<void>((r) => {
+        resolve = r;
+      });
+      sim.spawn(async () => await promise, { cancellable: false });
+      sim.spawn(
+        async () => {
+          await sim.step();
+          resolve();
+        },
+        { cancellable: false },
+      );
+    });
+  });
+
+  test('what differs from run to run is found by running twice', async () => {
+    let runs = 0;
+    const scenario: Scenario = (sim) => {
+      const turns = runs++ % 2;
+      sim.spawn(function* () {
+        for (let i = 0; i <= turns; i++) yield* sleep(0);
+      });
+    };
+    const error = await failureOf(scenario, { twice: true });
+    assert.match(error.message, /^the scenario is not the same in every run/);
+  });
+
+  test('limits of schedules and time are kept', async () => {
+    const scenario: Scenario = (sim) => {
+      sim.spawnAll(
+        4,
+        () =>
+          function* () {
+            yield* sim.step();
+          },
+      );
+    };
+    assert.equal((await explore(scenario, { schedules: 50 })).schedules, 50);
+    const timed = await explore(scenario, { seconds: 0, random: 1_000_000 });
+    assert.ok(timed.schedules < 1_000_000);
+    assert.equal(timed.levels.at(-1)?.isComplete, false);
+  });
+
+  test('random schedules are those of their seed, and are made small when they fail', async () => {
+    const scenario: Scenario = (sim) => {
+      const seen: string[] = [];
+      for (const name of ['a', 'b', 'c', 'd']) {
+        sim.spawn(
+          async () => {
+            await sim.step(name);
+            seen.push(name);
+          },
+          { name, cancellable: false },
+        );
+      }
+      sim.atQuiescence(() => seen.join('') !== 'dcba');
+    };
+    const options = { cancels: 0, deviations: 0, random: 5000, seed: 3 };
+    const first = await failureOf(scenario, options);
+    assert.equal((await failureOf(scenario, options)).replay, first.replay);
+    assert.equal(first.deviations.length, 3);
+  });
+
+  test('wrong arguments are refused', async () => {
+    await assert.rejects(
+      explore('scenario' as never),
+      /explore\(\) wants a function of the simulation, got 'scenario'/,
+    );
+    await assert.rejects(
+      explore(() => {}, { mode: 'wild' as never }),
+      /mode must be 'faithful' or 'robust', got 'wild'/,
+    );
+    await assert.rejects(
+      explore(() => {}, { cancels: -1 }),
+      /cancels must be 0 or more, got -1/,
+    );
+    await assert.rejects(
+      explore(() => {}, { schedules: Number.NaN }),
+      /schedules must be 0 or more, got NaN/,
+    );
+  });
+});
+
+describe('replay', () => {
+  test('runs the schedule again, step by step', async () => {
+    const found = await failureOf(losesPermit);
+    const steps: number[] = [];
+    await assert.rejects(
+      replay(found.replay, losesPermit, { onStep: (step) => steps.push(step) }),
+      (error: ExplorationError) => error.timeline === found.timeline && error.replay === found.replay,
+    );
+    assert.deepEqual(steps, [1, 2, 3, 4, 5]);
+  });
+
+  test('gives the timeline when nothing fails any more, and tells of a changed scenario', async () => {
+    const found = await failureOf(losesPermit);
+    const mended: Scenario = (sim) => {
+      const semaphore = new Semaphore(1);
+      sim.spawnAll(3, () => async () => {
+        await semaphore.run(() => sim.step('work'));
+      });
+    };
+    const again = await replay(found.replay, mended);
+    assert.equal(again.isStale, true);
+    assert.match(again.timeline, /\* {2}cancel task 1/);
+  });
+
+  test('the replay strings of mended failures can be run first', async () => {
+    const found = await failureOf(losesPermit);
+    await assert.rejects(
+      explore(losesPermit, { replay: [found.replay], cancels: 0, deviations: 0, random: 0 }),
+      ExplorationError,
+    );
+  });
+
+  test('keeps the mode and the start of tasks', async () => {
+    const scenario: Scenario = (sim) => {
+      let order = '';
+      for (const name of ['a', 'b']) {
+        sim.spawn(
+          function* () {
+            yield* sleep(0);
+            order += name;
+          },
+          { name, cancellable: false },
+        );
+      }
+      sim.atQuiescence(() => order !== 'ba');
+    };
+    const found = await failureOf(scenario, { mode: 'robust', eager: true });
+    assert.match(found.replay, /^x1\.robust\.eager\./);
+    await assert.rejects(replay(found.replay, scenario), ExplorationError);
+  });
+
+  test('refuses what is no replay string', async () => {
+    await assert.rejects(
+      replay('nonsense', () => {}),
+      /this is no replay string: "nonsense"/,
+    );
+  });
+});
+
+describe('testAsync with explore', () => {
+  test('runs the body under many schedules', async () => {
+    let body: (() => Promise<void>) | undefined;
+    const register = (_name: string, fn: () => Promise<void>): void => {
+      body = fn;
+    };
+    let runs = 0;
+    testAsync(
+      'name',
+      async (sim) => {
+        runs++;
+        const lock = new Lock();
+        await sim.spawn(() => lock.run(() => sim.step()), { cancellable: false });
+      },
+      { test: register, explore: { random: 20 } },
+    );
+    await body?.();
+    assert.ok(runs > 20);
+    testAsync('name', losesPermit, { test: register, explore: true });
+    await assert.rejects(body?.() ?? Promise.resolve(), ExplorationError);
+  });
+});
