@@ -10,11 +10,14 @@ import type { Coroutine, Gen } from './types.ts';
 import { type LineWaiter, Passage, WaiterLine } from './waiter-line.ts';
 
 /**
- * What `acquire` gives: it releases what was acquired, once. `using guard = await lock.acquire()` does so at the end
+ * What `acquire` gives: it releases what was acquired, once. `using held = await lock.acquire()` does so at the end
  * of the block.
  */
 export interface Guard extends Disposable {
-  /** Release what was acquired; nothing happens if that was done already, here or by the primitive's own `release`. */
+  /**
+   * Release what was acquired; nothing happens if this was called before. The guard of a lock also knows whether
+   * `lock.release()` was; permits of a semaphore are alike, so give each back in one way only.
+   */
   release(): void;
 }
 
@@ -141,6 +144,16 @@ export class Lock extends LoopBound {
     if (this.#guard === guard) this.release();
   }
 
+  /** @internal The guard that holds it; null while it is free. */
+  get _heldBy(): LockGuard | null {
+    return this.#guard;
+  }
+
+  /** @internal It is held, and by `guard` again, which had given it up for a while. */
+  _giveBackTo(guard: LockGuard | null): void {
+    this.#guard = guard;
+  }
+
   // Only the head: if it is woken or cancelled already, its own step sees to what comes next.
   #wakeFirst(): void {
     const { first } = this.#line;
@@ -243,7 +256,7 @@ export class Condition extends LoopBound {
     this.#lock = lock ?? new Lock();
   }
 
-  /** The lock's `acquire`. */
+  /** The lock's `acquire`. Its guard releases the lock also after a `wait`, which gives it up for a while. */
   acquire(): Coroutine<Guard> {
     return this.#lock.acquire();
   }
@@ -337,6 +350,8 @@ const waitForNotice = /* @__PURE__ */ coroutine(function* wait(
 ): Gen<true> {
   if (!lock.locked()) throw new RuntimeError('cannot wait on un-acquired lock');
   const loop = condition._getLoop();
+  // Whoever has this guard is to release the lock after the wait as well.
+  const guard = lock._heldBy;
   lock.release();
   const waiter = line.join(loop);
   let hasSucceeded = false;
@@ -345,7 +360,7 @@ const waitForNotice = /* @__PURE__ */ coroutine(function* wait(
       yield* waiter;
     } finally {
       line.leave(waiter);
-      yield* acquireAgain(lock);
+      yield* acquireAgain(lock, guard);
     }
     hasSucceeded = true;
     return true;
@@ -355,8 +370,8 @@ const waitForNotice = /* @__PURE__ */ coroutine(function* wait(
   }
 });
 
-/** Take `lock`, however often the task is cancelled meanwhile; then throw the latest CancelledError. */
-function* acquireAgain(lock: Lock): Gen<void> {
+/** Take `lock` for `guard`, however often the task is cancelled meanwhile; then throw the latest CancelledError. */
+function* acquireAgain(lock: Lock, guard: LockGuard | null): Gen<void> {
   let cancellation: { error: unknown } | null = null;
   for (;;) {
     try {
@@ -367,6 +382,7 @@ function* acquireAgain(lock: Lock): Gen<void> {
       cancellation = { error };
     }
   }
+  lock._giveBackTo(guard);
   if (cancellation !== null) throw cancellation.error;
 }
 
