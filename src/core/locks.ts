@@ -27,14 +27,29 @@ interface Held {
   release(): void;
 }
 
-const runHeld = /* @__PURE__ */ coroutine(function* run(held: Held, body: () => unknown): Gen<unknown> {
-  yield* held.acquire();
-  try {
-    return yield* inlineBody(body, undefined);
-  } finally {
-    held.release();
-  }
-});
+/** Makes the coroutine methods of a class, which reports and warnings call by its name and theirs. */
+export function methodsOf(name: string) {
+  return <A extends unknown[], T>(method: (...args: A) => Gen<T>): ((...args: A) => Coroutine<T>) =>
+    coroutine(Object.defineProperty(method, 'name', { value: `${name}.${method.name}` }));
+}
+
+/** `run` of a class. */
+function holding(name: string): (held: Held, body: () => unknown) => Coroutine<unknown> {
+  return methodsOf(name)(function* run(held: Held, body: () => unknown): Gen<unknown> {
+    yield* held.acquire();
+    try {
+      return yield* inlineBody(body, undefined);
+    } finally {
+      held.release();
+    }
+  });
+}
+
+const runLock = /* @__PURE__ */ holding('Lock');
+const runCondition = /* @__PURE__ */ holding('Condition');
+const runSemaphore = /* @__PURE__ */ holding('Semaphore');
+const ofCondition = /* @__PURE__ */ methodsOf('Condition');
+const ofBarrier = /* @__PURE__ */ methodsOf('Barrier');
 
 /** The right to be in a section of one `Lock`. */
 class LockGuard implements Guard {
@@ -116,7 +131,7 @@ export class Lock extends LoopBound {
   run<T>(body: () => T | PromiseLike<T>): Coroutine<T>;
   run(body: () => unknown): Coroutine<unknown> {
     checkBody(body, 'Lock', '');
-    return runHeld(this, body);
+    return runLock(this, body);
   }
 
   /** @internal */
@@ -276,7 +291,7 @@ export class Condition extends LoopBound {
   run<T>(body: () => T | PromiseLike<T>): Coroutine<T>;
   run(body: () => unknown): Coroutine<unknown> {
     checkBody(body, 'Condition', '');
-    return runHeld(this, body);
+    return runCondition(this, body);
   }
 
   /**
@@ -343,7 +358,7 @@ function wakeUpTo(n: number, line: WaiterLine): void {
   for (let left = n; left > 0 && line.wakeNext(); left--);
 }
 
-const waitForNotice = /* @__PURE__ */ coroutine(function* wait(
+const waitForNotice = /* @__PURE__ */ ofCondition(function* wait(
   condition: Condition,
   lock: Lock,
   line: WaiterLine,
@@ -386,7 +401,7 @@ function* acquireAgain(lock: Lock, guard: LockGuard | null): Gen<void> {
   if (cancellation !== null) throw cancellation.error;
 }
 
-const waitForState = /* @__PURE__ */ coroutine(function* waitFor<T>(
+const waitForState = /* @__PURE__ */ ofCondition(function* waitFor<T>(
   condition: Condition,
   predicate: () => T,
 ): Gen<T> {
@@ -491,7 +506,7 @@ export class Semaphore extends LoopBound {
   run<T>(body: () => T | PromiseLike<T>): Coroutine<T>;
   run(body: () => unknown): Coroutine<unknown> {
     checkBody(body, 'Semaphore', '');
-    return runHeld(this, body);
+    return runSemaphore(this, body);
   }
 
   /** @internal */
@@ -721,21 +736,21 @@ export class Barrier {
   }
 }
 
-const waitAtBarrier = /* @__PURE__ */ coroutine(function* wait(barrier: Barrier): Gen<number> {
+const waitAtBarrier = /* @__PURE__ */ ofBarrier(function* wait(barrier: Barrier): Gen<number> {
   return yield* barrier._wait();
 });
 
-const runAtBarrier = /* @__PURE__ */ coroutine(function* run(
+const runAtBarrier = /* @__PURE__ */ ofBarrier(function* run(
   barrier: Barrier,
   body: (position: number) => unknown,
 ): Gen<unknown> {
   return yield* inlineBody(body, yield* barrier.wait());
 });
 
-const resetBarrier = /* @__PURE__ */ coroutine(function* reset(barrier: Barrier): Gen<void> {
+const resetBarrier = /* @__PURE__ */ ofBarrier(function* reset(barrier: Barrier): Gen<void> {
   yield* barrier._changeTo('resetting');
 });
 
-const abortBarrier = /* @__PURE__ */ coroutine(function* abort(barrier: Barrier): Gen<void> {
+const abortBarrier = /* @__PURE__ */ ofBarrier(function* abort(barrier: Barrier): Gen<void> {
   yield* barrier._changeTo('broken');
 });
