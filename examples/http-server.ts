@@ -1,6 +1,6 @@
 /**
- * Tasks in a web server. Every request of Node's own HTTP server becomes a task of one loop by `runner.submit`. The
- * tasks share a limit of two at work at once, and a task whose client goes away is cancelled, wherever it waits.
+ * Tasks in a web server. Every request of Node's own HTTP server becomes a task of one loop by `runner.submit`. A
+ * semaphore lets two of them work at once, and a task whose client goes away is cancelled, wherever it waits.
  *
  *   node build/examples/http-server.js              a demonstration: serves a few clients of its own, then ends
  *   node build/examples/http-server.js --port 8000  serves until Ctrl-C
@@ -10,11 +10,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 import {
-  type Future,
   gather,
   getRunningLoop,
   KeyboardInterrupt,
   Runner,
+  Semaphore,
   sleep,
   TimeoutError,
   waitFor,
@@ -22,50 +22,6 @@ import {
 import { ClientSession } from 'asyncio-ts/http';
 
 const AT_ONCE = 2;
-
-/** Lets so many in at once; the others wait in line. Whoever is cancelled in line leaves it. */
-class Gate {
-  #places: number;
-  readonly #line: Future<void>[] = [];
-
-  constructor(places: number) {
-    this.#places = places;
-  }
-
-  async pass<T>(work: () => Promise<T>): Promise<T> {
-    await this.#enter();
-    try {
-      return await work();
-    } finally {
-      this.#leave();
-    }
-  }
-
-  async #enter(): Promise<void> {
-    if (this.#places > 0) {
-      this.#places--;
-      return;
-    }
-    const turn = getRunningLoop().createFuture<void>();
-    this.#line.push(turn);
-    try {
-      await turn;
-    } catch (error) {
-      // Cancelled when the place was its own already: it goes to the next.
-      if (!turn.cancelled()) this.#leave();
-      throw error;
-    }
-  }
-
-  #leave(): void {
-    for (let next = this.#line.shift(); next !== undefined; next = this.#line.shift()) {
-      if (next.done()) continue;
-      next.setResult();
-      return;
-    }
-    this.#places++;
-  }
-}
 
 const start = performance.now();
 
@@ -75,12 +31,12 @@ function log(text: string): void {
 }
 
 /** Serve one request: `/NAME?seconds=S` is work of so many seconds. */
-async function handle(request: IncomingMessage, response: ServerResponse, gate: Gate): Promise<void> {
+async function handle(request: IncomingMessage, response: ServerResponse, places: Semaphore): Promise<void> {
   const { pathname, searchParams } = new URL(request.url ?? '', 'http://host');
   const name = pathname.slice(1) || 'nobody';
   let isDone = false;
   try {
-    await gate.pass(async () => {
+    await places.run(async () => {
       log(`${name}: at work`);
       await sleep(Number(searchParams.get('seconds') ?? 0));
       response.end(`done, ${name}\n`);
@@ -92,7 +48,7 @@ async function handle(request: IncomingMessage, response: ServerResponse, gate: 
 }
 
 async function listen(runner: Runner, port: number): Promise<Server> {
-  const gate = new Gate(AT_ONCE);
+  const places = new Semaphore(AT_ONCE);
   const server = createServer((request, response) => {
     // The signal aborts when the connection ends before the answer is out.
     const gone = new AbortController();
@@ -100,7 +56,7 @@ async function listen(runner: Runner, port: number): Promise<Server> {
       if (!response.writableFinished) gone.abort('the client is gone');
     });
     runner
-      .submit(() => handle(request, response, gate), { signal: gone.signal })
+      .submit(() => handle(request, response, places), { signal: gone.signal })
       .catch((error: Error) => {
         if (error.name !== 'CancelledError') response.writeHead(500).end(`${error.message}\n`);
       });

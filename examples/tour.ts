@@ -1,6 +1,6 @@
 /**
  * A tour of the examples: each runs as a program of its own, one after the other, with a heading. Needs no network, and
- * about ten seconds. Ctrl-C ends it, and the program that is running, with exit code 130.
+ * about fifteen seconds. Ctrl-C ends it, and the program that is running, with exit code 130.
  *
  *   npm start                        the whole tour
  *   npm start -- --list              what there is to see
@@ -27,6 +27,12 @@ const STOPS: readonly Stop[] = [
   { name: 'cancel-task', title: 'Cancelling tasks, and asking how they ended' },
   { name: 'gather', title: 'Many at once: results in order, cancelled alone or together' },
   { name: 'reddit', title: 'Requests side by side: the top posts of four subreddits' },
+  { name: 'lock', title: 'A lock: looking and acting without anybody in between' },
+  { name: 'event', title: 'An event: everybody waits until the door opens' },
+  { name: 'condition', title: 'A condition: waiting until there is room enough' },
+  { name: 'semaphore', title: 'A semaphore: three requests at once' },
+  { name: 'barrier', title: 'A barrier: nobody goes ahead before all have come' },
+  { name: 'queue', title: 'Queues: workers, a full counter and closing time' },
   { name: 'generators', title: 'The same coroutines as generator functions' },
   { name: 'http-server', title: 'Tasks in a web server, cancelled when their client goes away' },
   { name: 'crawler', title: 'A crawler among slow and broken pages' },

@@ -10,11 +10,14 @@ import type { Coroutine, Gen } from './types.ts';
 import { type LineWaiter, Passage, WaiterLine } from './waiter-line.ts';
 
 /**
- * What `acquire` gives: it releases what was acquired, once. `using guard = await lock.acquire()` does so at the end
+ * What `acquire` gives: it releases what was acquired, once. `using held = await lock.acquire()` does so at the end
  * of the block.
  */
 export interface Guard extends Disposable {
-  /** Release what was acquired; nothing happens if that was done already, here or by the primitive's own `release`. */
+  /**
+   * Release what was acquired; nothing happens if this was called before. The guard of a lock also knows whether
+   * `lock.release()` was; permits of a semaphore are alike, so give each back in one way only.
+   */
   release(): void;
 }
 
@@ -24,14 +27,29 @@ interface Held {
   release(): void;
 }
 
-const runHeld = /* @__PURE__ */ coroutine(function* run(held: Held, body: () => unknown): Gen<unknown> {
-  yield* held.acquire();
-  try {
-    return yield* inlineBody(body, undefined);
-  } finally {
-    held.release();
-  }
-});
+/** Makes the coroutine methods of a class, which reports and warnings call by its name and theirs. */
+export function methodsOf(name: string) {
+  return <A extends unknown[], T>(method: (...args: A) => Gen<T>): ((...args: A) => Coroutine<T>) =>
+    coroutine(Object.defineProperty(method, 'name', { value: `${name}.${method.name}` }));
+}
+
+/** `run` of a class. */
+function holding(name: string): (held: Held, body: () => unknown) => Coroutine<unknown> {
+  return methodsOf(name)(function* run(held: Held, body: () => unknown): Gen<unknown> {
+    yield* held.acquire();
+    try {
+      return yield* inlineBody(body, undefined);
+    } finally {
+      held.release();
+    }
+  });
+}
+
+const runLock = /* @__PURE__ */ holding('Lock');
+const runCondition = /* @__PURE__ */ holding('Condition');
+const runSemaphore = /* @__PURE__ */ holding('Semaphore');
+const ofCondition = /* @__PURE__ */ methodsOf('Condition');
+const ofBarrier = /* @__PURE__ */ methodsOf('Barrier');
 
 /** The right to be in a section of one `Lock`. */
 class LockGuard implements Guard {
@@ -113,7 +131,7 @@ export class Lock extends LoopBound {
   run<T>(body: () => T | PromiseLike<T>): Coroutine<T>;
   run(body: () => unknown): Coroutine<unknown> {
     checkBody(body, 'Lock', '');
-    return runHeld(this, body);
+    return runLock(this, body);
   }
 
   /** @internal */
@@ -139,6 +157,16 @@ export class Lock extends LoopBound {
   /** @internal */
   _releaseBy(guard: LockGuard): void {
     if (this.#guard === guard) this.release();
+  }
+
+  /** @internal The guard that holds it; null while it is free. */
+  get _heldBy(): LockGuard | null {
+    return this.#guard;
+  }
+
+  /** @internal It is held, and by `guard` again, which had given it up for a while. */
+  _giveBackTo(guard: LockGuard | null): void {
+    this.#guard = guard;
   }
 
   // Only the head: if it is woken or cancelled already, its own step sees to what comes next.
@@ -243,7 +271,7 @@ export class Condition extends LoopBound {
     this.#lock = lock ?? new Lock();
   }
 
-  /** The lock's `acquire`. */
+  /** The lock's `acquire`. Its guard releases the lock also after a `wait`, which gives it up for a while. */
   acquire(): Coroutine<Guard> {
     return this.#lock.acquire();
   }
@@ -263,7 +291,7 @@ export class Condition extends LoopBound {
   run<T>(body: () => T | PromiseLike<T>): Coroutine<T>;
   run(body: () => unknown): Coroutine<unknown> {
     checkBody(body, 'Condition', '');
-    return runHeld(this, body);
+    return runCondition(this, body);
   }
 
   /**
@@ -330,13 +358,15 @@ function wakeUpTo(n: number, line: WaiterLine): void {
   for (let left = n; left > 0 && line.wakeNext(); left--);
 }
 
-const waitForNotice = /* @__PURE__ */ coroutine(function* wait(
+const waitForNotice = /* @__PURE__ */ ofCondition(function* wait(
   condition: Condition,
   lock: Lock,
   line: WaiterLine,
 ): Gen<true> {
   if (!lock.locked()) throw new RuntimeError('cannot wait on un-acquired lock');
   const loop = condition._getLoop();
+  // Whoever has this guard is to release the lock after the wait as well.
+  const guard = lock._heldBy;
   lock.release();
   const waiter = line.join(loop);
   let hasSucceeded = false;
@@ -345,7 +375,7 @@ const waitForNotice = /* @__PURE__ */ coroutine(function* wait(
       yield* waiter;
     } finally {
       line.leave(waiter);
-      yield* acquireAgain(lock);
+      yield* acquireAgain(lock, guard);
     }
     hasSucceeded = true;
     return true;
@@ -355,8 +385,8 @@ const waitForNotice = /* @__PURE__ */ coroutine(function* wait(
   }
 });
 
-/** Take `lock`, however often the task is cancelled meanwhile; then throw the latest CancelledError. */
-function* acquireAgain(lock: Lock): Gen<void> {
+/** Take `lock` for `guard`, however often the task is cancelled meanwhile; then throw the latest CancelledError. */
+function* acquireAgain(lock: Lock, guard: LockGuard | null): Gen<void> {
   let cancellation: { error: unknown } | null = null;
   for (;;) {
     try {
@@ -367,10 +397,11 @@ function* acquireAgain(lock: Lock): Gen<void> {
       cancellation = { error };
     }
   }
+  lock._giveBackTo(guard);
   if (cancellation !== null) throw cancellation.error;
 }
 
-const waitForState = /* @__PURE__ */ coroutine(function* waitFor<T>(
+const waitForState = /* @__PURE__ */ ofCondition(function* waitFor<T>(
   condition: Condition,
   predicate: () => T,
 ): Gen<T> {
@@ -475,7 +506,7 @@ export class Semaphore extends LoopBound {
   run<T>(body: () => T | PromiseLike<T>): Coroutine<T>;
   run(body: () => unknown): Coroutine<unknown> {
     checkBody(body, 'Semaphore', '');
-    return runHeld(this, body);
+    return runSemaphore(this, body);
   }
 
   /** @internal */
@@ -705,21 +736,21 @@ export class Barrier {
   }
 }
 
-const waitAtBarrier = /* @__PURE__ */ coroutine(function* wait(barrier: Barrier): Gen<number> {
+const waitAtBarrier = /* @__PURE__ */ ofBarrier(function* wait(barrier: Barrier): Gen<number> {
   return yield* barrier._wait();
 });
 
-const runAtBarrier = /* @__PURE__ */ coroutine(function* run(
+const runAtBarrier = /* @__PURE__ */ ofBarrier(function* run(
   barrier: Barrier,
   body: (position: number) => unknown,
 ): Gen<unknown> {
   return yield* inlineBody(body, yield* barrier.wait());
 });
 
-const resetBarrier = /* @__PURE__ */ coroutine(function* reset(barrier: Barrier): Gen<void> {
+const resetBarrier = /* @__PURE__ */ ofBarrier(function* reset(barrier: Barrier): Gen<void> {
   yield* barrier._changeTo('resetting');
 });
 
-const abortBarrier = /* @__PURE__ */ coroutine(function* abort(barrier: Barrier): Gen<void> {
+const abortBarrier = /* @__PURE__ */ ofBarrier(function* abort(barrier: Barrier): Gen<void> {
   yield* barrier._changeTo('broken');
 });

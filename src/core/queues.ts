@@ -1,11 +1,11 @@
 /** Queues. Counterpart: `asyncio/queues.py`. */
 import { isLess } from './comparing.ts';
 import { QUEUE_RING_SIZE } from './constants.ts';
-import { coroutine, tracked } from './coroutines.ts';
+import { tracked } from './coroutines.ts';
 import { QueueEmpty, QueueFull, QueueShutDown } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { heappop, heappush, type IsLess } from './heapq.ts';
-import { checkCount, Event } from './locks.ts';
+import { checkCount, Event, methodsOf } from './locks.ts';
 import { LoopBound } from './mixins.ts';
 import { Ring } from './ring.ts';
 import type { Coroutine, Gen } from './types.ts';
@@ -63,6 +63,13 @@ export type QueueStore<T> = Iterable<T> & { readonly length: number };
 /**
  * Hands items from producers to consumers, first in, first out. Async iterable: `for await (const item of queue)`
  * takes items until the queue is shut down and empty.
+ *
+ * ```ts
+ * const jobs = new Queue<Job>(10);
+ * for await (const job of jobs) await work(job); // each worker
+ * await jobs.put(job); // a producer, which waits while ten are in line
+ * jobs.shutdown(); // no more: the workers end when it is empty
+ * ```
  *
  * A subclass may keep its items otherwise: `_init(maxsize)` sets `_queue`, `_put(item)` and `_get()` work on it.
  *
@@ -248,7 +255,10 @@ export class Queue<T> extends LoopBound implements AsyncIterable<T> {
   }
 }
 
-const waitUntilFinished = /* @__PURE__ */ coroutine(function* join(finished: Event): Gen<void> {
+const ofQueue = /* @__PURE__ */ methodsOf('Queue');
+const ofIterator = /* @__PURE__ */ methodsOf('QueueIterator');
+
+const waitUntilFinished = /* @__PURE__ */ ofQueue(function* join(finished: Event): Gen<void> {
   // The flag is down exactly while there is unfinished work.
   yield* finished.wait();
 });
@@ -272,7 +282,7 @@ export class QueueIterator<T> implements AsyncIterator<T, undefined> {
   }
 }
 
-const nextItem = /* @__PURE__ */ coroutine(function* next<T>(
+const nextItem = /* @__PURE__ */ ofIterator(function* next<T>(
   queue: Queue<T>,
 ): Gen<IteratorResult<T, undefined>> {
   try {

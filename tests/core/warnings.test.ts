@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { coroutine, createTask, sleep, type Task, timeout, waitFor } from 'asyncio-ts';
+import {
+  Barrier,
+  Condition,
+  coroutine,
+  createTask,
+  Lock,
+  Queue,
+  Semaphore,
+  sleep,
+  type Task,
+  timeout,
+  waitFor,
+} from 'asyncio-ts';
 import '../support/leaks.ts';
 import { logOf, runProgram, runVirtually } from '../support/programs.ts';
 
@@ -25,6 +37,42 @@ describe('what is forgotten or swallowed is warned about', () => {
       "warning: RuntimeWarning: coroutine 'steps' was never awaited",
       "warning: RuntimeWarning: coroutine 'sleep' was never awaited",
       "warning: RuntimeWarning: coroutine 'waitFor' was never awaited",
+    ]);
+  });
+
+  test('with the class of a method', async () => {
+    const log = await logOf(() =>
+      runVirtually(async () => {
+        const [condition, barrier] = [new Condition(), new Barrier(2)];
+        const coroutines = [
+          new Lock().run(() => {}),
+          condition.run(() => {}),
+          condition.wait(),
+          condition.waitFor(() => true),
+          new Semaphore().run(() => {}),
+          barrier.wait(),
+          barrier.run(() => {}),
+          barrier.reset(),
+          barrier.abort(),
+          new Queue().get(),
+          new Queue().join(),
+        ];
+        assert.equal(String(coroutines[0]), '<coroutine object Lock.run>');
+      }),
+    );
+    const names = log.map((line) => line.split("'")[1]);
+    assert.deepEqual(names, [
+      'Lock.run',
+      'Condition.run',
+      'Condition.wait',
+      'Condition.waitFor',
+      'Semaphore.run',
+      'Barrier.wait',
+      'Barrier.run',
+      'Barrier.reset',
+      'Barrier.abort',
+      'Queue.get',
+      'Queue.join',
     ]);
   });
 

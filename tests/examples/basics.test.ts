@@ -55,6 +55,106 @@ describe('example', () => {
     ]);
   });
 
+  it('lock', async () => {
+    assert.deepEqual(await linesOf('lock'), [
+      '2 seats, sold without a lock:',
+      '  Ann: paid, seats left: 1',
+      '  Bob: paid, seats left: 0',
+      '  Cid: paid, seats left: -1',
+      '  Eve: paid, seats left: -2',
+      '2 seats, sold one at a time:',
+      '  Ann: paid, seats left: 1',
+      '  Bob: paid, seats left: 0',
+      '  Cid: sold out',
+      '  Eve: sold out',
+      'The counter is closed for a while:',
+      '  Ann: goes home',
+      '  open again: <Lock [locked, waiters:1]>',
+      '  Bob: paid, seats left: 1',
+    ]);
+  });
+
+  it('event', async () => {
+    assert.deepEqual(await linesOf('event'), [
+      '  Ann comes and waits',
+      '  Bob comes and waits',
+      'The door opens: <Event [unset, waiters:2]>',
+      '  Ann is in',
+      '  Bob is in',
+      '  Cid comes',
+      '  Cid is in',
+      'The door is shut.',
+      '  Eve comes and waits',
+      'The door opens again: <Event [unset, waiters:1]>',
+      '  Eve is in',
+    ]);
+  });
+
+  it('condition', async () => {
+    assert.deepEqual(await linesOf('condition'), [
+      '  lorry drives on: 7 of 10 tons',
+      '  van drives on: 10 of 10 tons',
+      '  bus has to wait',
+      '  car has to wait',
+      '  van drives off: 7 of 10 tons',
+      '  car drives on: 8 of 10 tons',
+      '  lorry drives off: 1 of 10 tons',
+      '  bus drives on: 9 of 10 tons',
+      '  bus drives off: 1 of 10 tons',
+      '  car drives off: 0 of 10 tons',
+    ]);
+  });
+
+  it('semaphore', async () => {
+    assert.deepEqual(await linesOf('semaphore'), [
+      '7 pages, 3 at once:',
+      '  page 1       under way: 1      waiting: 2 3 4 5 6 7',
+      '  page 2       under way: 1 2    waiting: 3 4 5 6 7',
+      '  page 3       under way: 1 2 3  waiting: 4 5 6 7',
+      '  5 gives up   under way: 1 2 3  waiting: 4 6 7',
+      '  page 4       under way: 2 3 4  waiting: 6 7',
+      '  page 6       under way: 2 4 6  waiting: 7',
+      '  page 7       under way: 2 6 7  waiting: -',
+      'sizes: 1000, 2000, 3000, 4000, CancelledError, 6000, 7000',
+      'permits left: 3',
+    ]);
+  });
+
+  it('barrier', async () => {
+    assert.deepEqual(await linesOf('barrier'), [
+      'before:   0   0  90   0   0',
+      'step 1:   0  30  30  30   0',
+      'step 2:  10  20  30  20  10',
+      'step 3:  13  20  23  20  13',
+      'step 4:  16  19  21  19  16',
+    ]);
+  });
+
+  it('queue', async () => {
+    assert.deepEqual(await linesOf('queue'), [
+      'Two baristas, and room for two orders:',
+      '  Kim has ordered',
+      '  Lou has ordered',
+      '  Max has ordered',
+      '  Nia has ordered',
+      '  Oda waits at the counter',
+      '  Ben: espresso for Lou',
+      '  Ben: sorry Max, no tea here',
+      '  Oda has ordered',
+      '  closing time',
+      '  Pit finds the shop closed',
+      '  Ben: espresso for Nia',
+      '  Ada: cappuccino for Kim',
+      '  Ada goes home',
+      '  Ben: espresso for Oda',
+      '  Ben goes home',
+      'The most urgent first:',
+      '  1: a heart attack',
+      '  2: a broken arm',
+      '  3: a cold',
+    ]);
+  });
+
   it('generators', async () => {
     assert.deepEqual(await linesOf('generators'), [
       'Sleep now.',
