@@ -33,6 +33,7 @@ const STOPS: readonly Stop[] = [
   { name: 'semaphore', title: 'A semaphore: three requests at once' },
   { name: 'barrier', title: 'A barrier: nobody goes ahead before all have come' },
   { name: 'queue', title: 'Queues: workers, a full counter and closing time' },
+  { name: 'race', title: 'A race in a pool of connections: found, and run again step by step' },
   { name: 'generators', title: 'The same coroutines as generator functions' },
   { name: 'http-server', title: 'Tasks in a web server, cancelled when their client goes away' },
   { name: 'crawler', title: 'A crawler among slow and broken pages' },

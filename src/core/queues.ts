@@ -239,6 +239,12 @@ export class Queue<T> extends LoopBound implements AsyncIterable<T> {
     return new QueueIterator(this);
   }
 
+  /** @internal Whether somebody sleeps beside what it waits for: a wake-up got lost, if nobody is on the way. */
+  _isStuck(): boolean {
+    if (!this.empty() && this.#getters.firstPending() !== null) return true;
+    return !this.full() && this.#putters.firstPending() !== null;
+  }
+
   /** @internal */
   _isShutDown(): boolean {
     return this.#isShutDown;

@@ -55,6 +55,29 @@ describe('example', () => {
     ]);
   });
 
+  it('race', async () => {
+    assert.deepEqual(await linesOf('race'), [
+      'A hasty pool:',
+      '  schedule 6 breaks it: before step 3: cancel request 1',
+      'The same schedule again:',
+      '  time 0',
+      '      1  scenario           ends',
+      "      2  request 1          waits for 'connection 1 opens' at race.ts:34",
+      '      *  cancel request 1',
+      '      3  request 2          waits for <Semaphore [locked, waiters:1]> at race.ts:32',
+      '      4  request 3          waits for <Semaphore [locked, waiters:2]> at race.ts:32',
+      '      5  request 1          is cancelled',
+      '      !  request 2 waits for <Semaphore [locked, waiters:2]> at race.ts:32, for ever',
+      '      !  request 3 waits for <Semaphore [locked, waiters:2]> at race.ts:32, for ever',
+      'A careful pool:',
+      '  usual order: 1 schedules, all that there are',
+      '  1 cancel: 30 schedules, all that there are',
+      '  2 cancels: 339 schedules, all that there are',
+      '  1 cancel, 1 deviation: 9 schedules, all that there are',
+      '  random: 1000 schedules',
+    ]);
+  });
+
   it('lock', async () => {
     assert.deepEqual(await linesOf('lock'), [
       '2 seats, sold without a lock:',

@@ -32,6 +32,7 @@ describe('the tour', () => {
       'semaphore',
       'barrier',
       'queue',
+      'race',
       'generators',
       'http-server',
       'crawler',

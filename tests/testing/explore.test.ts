@@ -292,6 +292,51 @@ describe('explore', () => {
     assert.match(error.message, /^does not hold at the end: \(\) => 1 > 2\n/);
   });
 
+  test('watched primitives must be as they were', async () => {
+    const held = await failureOf((sim) => {
+      const lock = new Lock();
+      sim.watch(lock);
+      sim.spawn(function* () {
+        yield* lock.acquire();
+      });
+    });
+    assert.match(held.message, /^<Lock \[locked\]> is still held/);
+    const lost = await failureOf((sim) => {
+      const semaphore = new Semaphore(2);
+      sim.watch(semaphore);
+      sim.spawn(function* () {
+        yield* semaphore.acquire();
+      });
+    });
+    assert.match(lost.message, /^<Semaphore \[unlocked, value:1\]> has lost a permit/);
+    const many = await failureOf((sim) => {
+      const semaphore = new Semaphore(0);
+      sim.watch(semaphore);
+      sim.spawn(function* () {
+        semaphore.release();
+      });
+    });
+    assert.match(many.message, /^the invariant does not hold: <Semaphore \[locked\]> has no permit too many/);
+    class Sleepy extends Queue<number> {
+      // The mistake: an item that nobody is woken for.
+      smuggle(item: number): void {
+        this._put(item);
+      }
+    }
+    const stuck = await failureOf((sim) => {
+      const queue = new Sleepy();
+      sim.watch(queue);
+      sim.spawn(() => queue.get().toPromise(), { daemon: true });
+      sim.spawn(function* () {
+        yield* sleep(1);
+        queue.smuggle(1);
+      });
+    });
+    assert.match(stuck.message, /^<Sleepy .*> lets somebody wait for what is there/);
+    const wrong = await failureOf((sim) => sim.watch(new Event() as never));
+    assert.match(wrong.message, /^watch\(\) knows locks, semaphores and queues, got <Event \[unset\]>/);
+  });
+
   test('a ledger tells of items that are lost, and of those that are there twice', async () => {
     const lost = await failureOf((sim) => {
       sim.ledger<string>('letters').made('x');

@@ -3,6 +3,8 @@ import type { BaseEventLoop } from '../../core/base-events.ts';
 import { AssertionError } from '../../core/exceptions.ts';
 import { repr } from '../../core/format-helpers.ts';
 import { Future } from '../../core/futures.ts';
+import { Lock, Semaphore } from '../../core/locks.ts';
+import { Queue } from '../../core/queues.ts';
 import type { Task } from '../../core/tasks.ts';
 import type { CoroutineLike } from '../../core/types.ts';
 
@@ -137,6 +139,32 @@ export class Simulation {
   /** `check` holds when nothing is left to do. */
   atQuiescence(check: Check): void {
     this._finalChecks.push(check);
+  }
+
+  /**
+   * Watch primitives: a lock is free at the end; a semaphore has never more permits than now, and all of them at the
+   * end; nobody is left waiting at a queue that has an item, or room, for it.
+   */
+  watch(...primitives: (Lock | Semaphore | Queue<any>)[]): void {
+    for (const primitive of primitives) {
+      if (primitive instanceof Lock) {
+        this.#endsWith(primitive, 'is still held', () => !primitive.locked());
+      } else if (primitive instanceof Semaphore) {
+        const { value } = primitive;
+        this.invariant(`${primitive} has no permit too many`, () => primitive.value <= value);
+        this.#endsWith(primitive, 'has lost a permit', () => primitive.value === value);
+      } else if (primitive instanceof Queue) {
+        this.#endsWith(primitive, 'lets somebody wait for what is there', () => !primitive._isStuck());
+      } else {
+        throw new TypeError(`watch() knows locks, semaphores and queues, got ${repr(primitive)}`);
+      }
+    }
+  }
+
+  #endsWith(primitive: object, what: string, check: () => boolean): void {
+    this.atQuiescence(() => {
+      if (!check()) throw new AssertionError(`${primitive} ${what}`);
+    });
   }
 
   /**
