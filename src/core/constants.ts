@@ -11,7 +11,7 @@ export const MIN_SLICE_HANDLES = 16;
 export const MAX_SLICE_HANDLES = 8192;
 
 /** First size of the ready queue's ring; a power of two, since positions are masked. */
-export const READY_RING_SIZE = 64;
+export const READY_RING_SIZE = 16;
 
 /** Seconds after which a callback is reported as slow in debug mode. CPython's value. */
 export const SLOW_CALLBACK_SECONDS = 0.1;
