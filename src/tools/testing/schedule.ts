@@ -129,7 +129,7 @@ export function toReplayString({ mode, eager, hash, deviations }: Recording): st
 
 /** @throws RangeError if `text` is no replay string. */
 export function fromReplayString(text: string): Recording {
-  const [version, mode, start, hash, payload] = String(text).split('.');
+  const [version, mode, start, hash, payload] = text.split('.');
   const isKnown = version === VERSION && (mode === 'faithful' || mode === 'robust') && payload !== undefined;
   if (!isKnown || hash === undefined) {
     throw new RangeError(
