@@ -1,5 +1,5 @@
 /** Locks, events, conditions, semaphores and barriers. Counterpart: `asyncio/locks.py`. */
-import { checkBody, coroutine, inlineBody, tracked } from './coroutines.ts';
+import { checkBody, coroutine, disregard, inlineBody, iscoroutine, tracked } from './coroutines.ts';
 import { BrokenBarrierError, isCancelledError, RuntimeError } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { LoopBound } from './mixins.ts';
@@ -286,7 +286,7 @@ export class Condition extends LoopBound {
    *
    * @param predicate - a plain function.
    * @returns its last value.
-   * @throws as `wait`; what the predicate throws; TypeError if it gives a promise.
+   * @throws as `wait`; what the predicate throws; TypeError if it is asynchronous.
    *
    * Cancellation: as `wait`.
    *
@@ -301,12 +301,13 @@ export class Condition extends LoopBound {
   /**
    * Wake up to `n` waiters, in order. They go on when they get the lock.
    *
-   * @throws RuntimeError if the lock is not held.
+   * @throws RuntimeError if the lock is not held, TypeError if `n` is no number of waiters.
    *
    * Source: CPython 3.14 `asyncio.Condition.notify`.
    */
   notify(n = 1): void {
     if (!this.locked()) throw new RuntimeError('cannot notify on un-acquired lock');
+    checkCount(n, 'n');
     wakeUpTo(n, this.#line);
   }
 
@@ -376,9 +377,12 @@ const waitForState = /* @__PURE__ */ coroutine(function* waitFor<T>(
 ): Gen<T> {
   for (;;) {
     const state = predicate();
-    if (state instanceof Promise) {
+    if (state instanceof Promise || iscoroutine(state)) {
+      if (state instanceof Promise) disregard(state);
+      // A plain generator has no `close`, and nobody misses it.
+      else (state as Partial<Coroutine<unknown>>).close?.();
       throw new TypeError(
-        'the predicate of waitFor() gave a promise, which is always truthy: pass a plain function',
+        'the predicate of waitFor() gave a promise or coroutine, which is always truthy: pass a plain function',
       );
     }
     if (state) return state;
