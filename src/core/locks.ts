@@ -14,7 +14,10 @@ import { type LineWaiter, Passage, WaiterLine } from './waiter-line.ts';
  * of the block.
  */
 export interface Guard extends Disposable {
-  /** Release what was acquired; nothing happens if that was done already, here or by the primitive's own `release`. */
+  /**
+   * Release what was acquired, if that was not done here already. The guard of a lock knows also of the lock's own
+   * `release`, whoever called it; permits of a semaphore cannot be told apart.
+   */
   release(): void;
 }
 
@@ -526,7 +529,7 @@ export class Semaphore extends LoopBound {
 }
 
 /** Refuse what is no number of things. */
-export function checkCount(value: unknown, name: string): void {
+function checkCount(value: unknown, name: string): void {
   if (Number.isInteger(value) || value === Number.POSITIVE_INFINITY) return;
   throw new TypeError(`${name} must be an integer, got ${repr(value)}`);
 }

@@ -5,7 +5,7 @@ import { coroutine, tracked } from './coroutines.ts';
 import { QueueEmpty, QueueFull, QueueShutDown } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { heappop, heappush, type IsLess } from './heapq.ts';
-import { checkCount, Event } from './locks.ts';
+import { Event } from './locks.ts';
 import { LoopBound } from './mixins.ts';
 import { Ring } from './ring.ts';
 import type { Coroutine, Gen } from './types.ts';
@@ -32,9 +32,15 @@ class PutLine<T> extends Side<T> implements Gate<void, T> {
     return 'Queue.put';
   }
 
-  _attempt(_woken: LineWaiter | null, item: T): void | LineWaiter {
+  _attempt(woken: LineWaiter | null, item: T): void | LineWaiter {
     if (this.owner.full()) return this.stand();
-    this.owner.putNowait(item);
+    try {
+      this.owner.putNowait(item);
+    } catch (error) {
+      // An item that cannot be compared: the room that it was woken for is still there.
+      if (woken !== null && !this.owner.full()) this.wakeNext();
+      throw error;
+    }
   }
 
   _giveUp(waiter: LineWaiter): void {
@@ -48,8 +54,14 @@ class GetLine<T> extends Side<T> implements Gate<T, void> {
   }
 
   // Whoever was woken owns nothing: if somebody else was quicker, it waits at the end of the line.
-  _attempt(): T | LineWaiter {
-    return this.owner.empty() ? this.stand() : this.owner.getNowait();
+  _attempt(woken: LineWaiter | null): T | LineWaiter {
+    if (this.owner.empty()) return this.stand();
+    try {
+      return this.owner.getNowait();
+    } catch (error) {
+      if (woken !== null && !this.owner.empty()) this.wakeNext();
+      throw error;
+    }
   }
 
   _giveUp(waiter: LineWaiter): void {
@@ -83,7 +95,8 @@ export class Queue<T> extends LoopBound implements AsyncIterable<T> {
 
   constructor(maxsize = 0) {
     super();
-    checkCount(maxsize, 'maxsize');
+    if (typeof maxsize !== 'number' || Number.isNaN(maxsize))
+      throw new TypeError(`maxsize must be a number, got ${repr(maxsize)}`);
     this.maxsize = maxsize;
     this.#finished._whole = this;
     this.#finished.set();
@@ -258,7 +271,7 @@ const waitUntilFinished = /* @__PURE__ */ coroutine(function* join(finished: Eve
  *
  * Not in CPython.
  */
-export class QueueIterator<T> implements AsyncIterator<T, undefined> {
+export class QueueIterator<T> implements AsyncIterableIterator<T, undefined> {
   readonly #queue: Queue<T>;
 
   /** @internal */
@@ -269,6 +282,11 @@ export class QueueIterator<T> implements AsyncIterator<T, undefined> {
   /** The next item as `{ value, done }`; done when the queue is shut down and empty. */
   next(): Coroutine<IteratorResult<T, undefined>> & Promise<IteratorResult<T, undefined>> {
     return nextItem(this.#queue) as ReturnType<QueueIterator<T>['next']>;
+  }
+
+  /** Itself, as the iterators of the language give. */
+  [Symbol.asyncIterator](): this {
+    return this;
   }
 }
 
