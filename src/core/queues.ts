@@ -1,5 +1,5 @@
 /** Queues. Counterpart: `asyncio/queues.py`. */
-import { isLess } from './comparing.ts';
+import { checkOrder, isLess } from './comparing.ts';
 import { QUEUE_RING_SIZE } from './constants.ts';
 import { coroutine, tracked } from './coroutines.ts';
 import { QueueEmpty, QueueFull, QueueShutDown } from './exceptions.ts';
@@ -308,9 +308,9 @@ export interface PriorityQueueOptions<T> {
 /**
  * A queue whose smallest item comes first.
  *
- * Items compare as in Python: numbers, strings, dates; arrays element by element, as in `[priority, data]`; objects of
- * one class by its static `compare` or their `valueOf`; anything by a function of yours. Equal items come out in no
- * particular order: `[priority, counter, data]` keeps that of arrival.
+ * Items compare as in Python: numbers, strings, dates; arrays element by element, as in `[priority, data]`; objects by
+ * the static `compare` of the class that they share, or by their `valueOf`; anything by a function of yours. Equal
+ * items come out in no particular order: `[priority, counter, data]` keeps that of arrival.
  *
  * A `put` of what cannot be compared throws a TypeError and leaves the queue as it was.
  *
@@ -341,11 +341,6 @@ export class PriorityQueue<T> extends Queue<T> {
   protected override _put(item: T): void {
     heappush(this._queue as unknown as T[], item, this.#isLess);
   }
-}
-
-function checkOrder(order: unknown): number {
-  if (typeof order === 'number' && !Number.isNaN(order)) return order;
-  throw new TypeError(`compare must give a number, less than 0 if its first argument goes first; got ${repr(order)}`);
 }
 
 /**
