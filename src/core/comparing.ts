@@ -81,7 +81,10 @@ function commonClass(a: object, b: object): Class | null {
   while (shared !== null && !Object.prototype.isPrototypeOf.call(shared, b))
     shared = Object.getPrototypeOf(shared) as object | null;
   if (shared === null) return null;
-  if (shared === Object.prototype && (Object.getPrototypeOf(a) !== shared || Object.getPrototypeOf(b) !== shared))
+  if (
+    shared === Object.prototype &&
+    (Object.getPrototypeOf(a) !== shared || Object.getPrototypeOf(b) !== shared)
+  )
     return null;
   return typeof shared.constructor === 'function' ? (shared.constructor as Class) : null;
 }

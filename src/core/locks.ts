@@ -1,5 +1,5 @@
 /** Locks, events, conditions, semaphores and barriers. Counterpart: `asyncio/locks.py`. */
-import { checkBody, coroutine, disregard, inlineBody, iscoroutine, tracked } from './coroutines.ts';
+import { checkBody, disregard, inlineBody, iscoroutine, methodCoroutine, tracked } from './coroutines.ts';
 import { BrokenBarrierError, isCancelledError, RuntimeError } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { LoopBound } from './mixins.ts';
@@ -27,14 +27,20 @@ interface Held {
   release(): void;
 }
 
-const runHeld = /* @__PURE__ */ coroutine(function* run(held: Held, body: () => unknown): Gen<unknown> {
-  yield* held.acquire();
-  try {
-    return yield* inlineBody(body, undefined);
-  } finally {
-    held.release();
-  }
-});
+function heldRunner(name: string): (held: Held, body: () => unknown) => Coroutine<unknown> {
+  return methodCoroutine(name, function* (held: Held, body: () => unknown): Gen<unknown> {
+    yield* held.acquire();
+    try {
+      return yield* inlineBody(body, undefined);
+    } finally {
+      held.release();
+    }
+  });
+}
+
+const runLocked = /* @__PURE__ */ heldRunner('Lock.run');
+const runInCondition = /* @__PURE__ */ heldRunner('Condition.run');
+const runWithPermit = /* @__PURE__ */ heldRunner('Semaphore.run');
 
 /** The right to be in a section of one `Lock`. */
 class LockGuard implements Guard {
@@ -116,7 +122,7 @@ export class Lock extends LoopBound {
   run<T>(body: () => T | PromiseLike<T>): Coroutine<T>;
   run(body: () => unknown): Coroutine<unknown> {
     checkBody(body, 'Lock', '');
-    return runHeld(this, body);
+    return runLocked(this, body);
   }
 
   /** @internal */
@@ -266,7 +272,7 @@ export class Condition extends LoopBound {
   run<T>(body: () => T | PromiseLike<T>): Coroutine<T>;
   run(body: () => unknown): Coroutine<unknown> {
     checkBody(body, 'Condition', '');
-    return runHeld(this, body);
+    return runInCondition(this, body);
   }
 
   /**
@@ -334,30 +340,29 @@ function wakeUpTo(n: number, line: WaiterLine): void {
   for (let left = n; left > 0 && line.wakeNext(); left--);
 }
 
-const waitForNotice = /* @__PURE__ */ coroutine(function* wait(
-  condition: Condition,
-  lock: Lock,
-  line: WaiterLine,
-): Gen<true> {
-  if (!lock.locked()) throw new RuntimeError('cannot wait on un-acquired lock');
-  const loop = condition._getLoop();
-  lock.release();
-  const waiter = line.join(loop);
-  let hasSucceeded = false;
-  try {
+const waitForNotice = /* @__PURE__ */ methodCoroutine(
+  'Condition.wait',
+  function* (condition: Condition, lock: Lock, line: WaiterLine): Gen<true> {
+    if (!lock.locked()) throw new RuntimeError('cannot wait on un-acquired lock');
+    const loop = condition._getLoop();
+    lock.release();
+    const waiter = line.join(loop);
+    let hasSucceeded = false;
     try {
-      yield* waiter;
+      try {
+        yield* waiter;
+      } finally {
+        line.leave(waiter);
+        yield* acquireAgain(lock);
+      }
+      hasSucceeded = true;
+      return true;
     } finally {
-      line.leave(waiter);
-      yield* acquireAgain(lock);
+      // Whatever went wrong may have come after a notification, which then is another's. One too many does no harm.
+      if (!hasSucceeded) wakeUpTo(1, line);
     }
-    hasSucceeded = true;
-    return true;
-  } finally {
-    // Whatever went wrong may have come after a notification, which then is another's. One too many does no harm.
-    if (!hasSucceeded) wakeUpTo(1, line);
-  }
-});
+  },
+);
 
 /** Take `lock`, however often the task is cancelled meanwhile; then throw the latest CancelledError. */
 function* acquireAgain(lock: Lock): Gen<void> {
@@ -374,10 +379,9 @@ function* acquireAgain(lock: Lock): Gen<void> {
   if (cancellation !== null) throw cancellation.error;
 }
 
-const waitForState = /* @__PURE__ */ coroutine(function* waitFor<T>(
-  condition: Condition,
-  predicate: () => T,
-): Gen<T> {
+const waitForState = /* @__PURE__ */ methodCoroutine('Condition.waitFor', function* <
+  T,
+>(condition: Condition, predicate: () => T): Gen<T> {
   for (;;) {
     const state = predicate();
     if (state instanceof Promise || iscoroutine(state)) {
@@ -482,7 +486,7 @@ export class Semaphore extends LoopBound {
   run<T>(body: () => T | PromiseLike<T>): Coroutine<T>;
   run(body: () => unknown): Coroutine<unknown> {
     checkBody(body, 'Semaphore', '');
-    return runHeld(this, body);
+    return runWithPermit(this, body);
   }
 
   /** @internal */
@@ -712,21 +716,30 @@ export class Barrier {
   }
 }
 
-const waitAtBarrier = /* @__PURE__ */ coroutine(function* wait(barrier: Barrier): Gen<number> {
-  return yield* barrier._wait();
-});
+const waitAtBarrier = /* @__PURE__ */ methodCoroutine(
+  'Barrier.wait',
+  function* (barrier: Barrier): Gen<number> {
+    return yield* barrier._wait();
+  },
+);
 
-const runAtBarrier = /* @__PURE__ */ coroutine(function* run(
-  barrier: Barrier,
-  body: (position: number) => unknown,
-): Gen<unknown> {
-  return yield* inlineBody(body, yield* barrier.wait());
-});
+const runAtBarrier = /* @__PURE__ */ methodCoroutine(
+  'Barrier.run',
+  function* (barrier: Barrier, body: (position: number) => unknown): Gen<unknown> {
+    return yield* inlineBody(body, yield* barrier.wait());
+  },
+);
 
-const resetBarrier = /* @__PURE__ */ coroutine(function* reset(barrier: Barrier): Gen<void> {
-  yield* barrier._changeTo('resetting');
-});
+const resetBarrier = /* @__PURE__ */ methodCoroutine(
+  'Barrier.reset',
+  function* (barrier: Barrier): Gen<void> {
+    yield* barrier._changeTo('resetting');
+  },
+);
 
-const abortBarrier = /* @__PURE__ */ coroutine(function* abort(barrier: Barrier): Gen<void> {
-  yield* barrier._changeTo('broken');
-});
+const abortBarrier = /* @__PURE__ */ methodCoroutine(
+  'Barrier.abort',
+  function* (barrier: Barrier): Gen<void> {
+    yield* barrier._changeTo('broken');
+  },
+);

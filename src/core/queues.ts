@@ -1,7 +1,7 @@
 /** Queues. Counterpart: `asyncio/queues.py`. */
 import { checkOrder, isLess } from './comparing.ts';
 import { QUEUE_RING_SIZE } from './constants.ts';
-import { coroutine, tracked } from './coroutines.ts';
+import { methodCoroutine, tracked } from './coroutines.ts';
 import { QueueEmpty, QueueFull, QueueShutDown } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { heappop, heappush, type IsLess } from './heapq.ts';
@@ -261,10 +261,13 @@ export class Queue<T> extends LoopBound implements AsyncIterable<T> {
   }
 }
 
-const waitUntilFinished = /* @__PURE__ */ coroutine(function* join(finished: Event): Gen<void> {
-  // The flag is down exactly while there is unfinished work.
-  yield* finished.wait();
-});
+const waitUntilFinished = /* @__PURE__ */ methodCoroutine(
+  'Queue.join',
+  function* (finished: Event): Gen<void> {
+    // The flag is down exactly while there is unfinished work.
+    yield* finished.wait();
+  },
+);
 
 /**
  * The items of a queue, for `for await`, or by `next()` also for `yield*`.
@@ -290,7 +293,9 @@ export class QueueIterator<T> implements AsyncIterableIterator<T, undefined> {
   }
 }
 
-const nextItem = /* @__PURE__ */ coroutine(function* next<T>(queue: Queue<T>): Gen<IteratorResult<T, undefined>> {
+const nextItem = /* @__PURE__ */ methodCoroutine('QueueIterator.next', function* <T>(queue: Queue<T>): Gen<
+  IteratorResult<T, undefined>
+> {
   try {
     return { done: false, value: yield* queue.get() };
   } catch (error) {
@@ -326,7 +331,8 @@ export class PriorityQueue<T> extends Queue<T> {
     super(maxsize);
     const compare = options?.compare;
     if (compare === undefined) return;
-    if (typeof compare !== 'function') throw new TypeError(`compare must be a function, got ${repr(compare)}`);
+    if (typeof compare !== 'function')
+      throw new TypeError(`compare must be a function, got ${repr(compare)}`);
     this.#isLess = (a, b) => checkOrder(compare(a, b)) < 0;
   }
 
