@@ -79,19 +79,22 @@ describe('Barrier', () => {
     yield* on(gather(tasks));
   });
 
-  inBothStyles('numbers the parties in the order of arrival; the last is the first to go on', function* (style) {
-    const barrier = new Barrier(3);
-    const order: string[] = [];
-    const tasks = ['a', 'b', 'c'].map((name) =>
-      style.task(function* () {
-        const position = yield* on(barrier.wait());
-        order.push(`${name}${position}`);
-      }),
-    );
-    yield* on(gather(tasks));
-    assert.deepEqual(order, ['c2', 'a0', 'b1']);
-    assertEmpty(barrier);
-  });
+  inBothStyles(
+    'numbers the parties in the order of arrival; the last is the first to go on',
+    function* (style) {
+      const barrier = new Barrier(3);
+      const order: string[] = [];
+      const tasks = ['a', 'b', 'c'].map((name) =>
+        style.task(function* () {
+          const position = yield* on(barrier.wait());
+          order.push(`${name}${position}`);
+        }),
+      );
+      yield* on(gather(tasks));
+      assert.deepEqual(order, ['c2', 'a0', 'b1']);
+      assertEmpty(barrier);
+    },
+  );
 
   inBothStyles('run gives the body its position, and its value back', function* (style) {
     const barrier = new Barrier(3);
@@ -202,54 +205,61 @@ describe('Barrier', () => {
   test('D4: the positions of a release are 0 to parties - 1, each once, whoever was cancelled', async () => {
     // CPython gives two parties the same position after the first of three left.
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 1, max: 5 }), fc.array(fc.nat(9), { maxLength: 9 }), async (size, victims) => {
-        await runVirtually(function* (): Gen<void> {
-          const barrier = new Barrier(size);
-          const tasks: Task<number>[] = [];
-          const arrive = (): void => {
-            tasks.push(createTask(() => barrier.wait()));
-          };
-          for (let i = 0; i < size - 1; i++) arrive();
-          yield* sleep(1);
-          for (const victim of victims) {
-            const task = tasks[victim % (tasks.length || 1)];
-            if (task === undefined || task.done()) continue;
-            task.cancel();
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 5 }),
+        fc.array(fc.nat(9), { maxLength: 9 }),
+        async (size, victims) => {
+          await runVirtually(function* (): Gen<void> {
+            const barrier = new Barrier(size);
+            const tasks: Task<number>[] = [];
+            const arrive = (): void => {
+              tasks.push(createTask(() => barrier.wait()));
+            };
+            for (let i = 0; i < size - 1; i++) arrive();
             yield* sleep(1);
+            for (const victim of victims) {
+              const task = tasks[victim % (tasks.length || 1)];
+              if (task === undefined || task.done()) continue;
+              task.cancel();
+              yield* sleep(1);
+              arrive();
+              yield* sleep(1);
+            }
             arrive();
             yield* sleep(1);
-          }
-          arrive();
-          yield* sleep(1);
-          const positions = tasks.filter((task) => !task.cancelled()).map((task) => task.result());
-          assert.deepEqual(
-            positions,
-            Array.from({ length: size }, (_, i) => i),
-          );
-          assertEmpty(barrier);
-        });
-      }),
+            const positions = tasks.filter((task) => !task.cancelled()).map((task) => task.result());
+            assert.deepEqual(
+              positions,
+              Array.from({ length: size }, (_, i) => i),
+            );
+            assertEmpty(barrier);
+          });
+        },
+      ),
       { numRuns: 100, seed: 4 },
     );
   });
 
-  inBothStyles('P18: one that is cancelled when it is let through does not hold up the others', function* (style) {
-    for (const victim of [0, 1]) {
-      const barrier = new Barrier(3);
-      const tasks = several(style, 2, () => on(barrier.wait()));
-      yield* turns();
-      const last = style.task(function* () {
-        const position = yield* on(barrier.wait());
-        tasks[victim]?.cancel();
-        return position;
-      });
-      yield* on(sleep(1));
-      assert.equal(last.result(), 2);
-      assert.equal(tasks[victim]?.cancelled(), true);
-      assert.equal(tasks[1 - victim]?.result(), 1 - victim);
-      assertEmpty(barrier);
-    }
-  });
+  inBothStyles(
+    'P18: one that is cancelled when it is let through does not hold up the others',
+    function* (style) {
+      for (const victim of [0, 1]) {
+        const barrier = new Barrier(3);
+        const tasks = several(style, 2, () => on(barrier.wait()));
+        yield* turns();
+        const last = style.task(function* () {
+          const position = yield* on(barrier.wait());
+          tasks[victim]?.cancel();
+          return position;
+        });
+        yield* on(sleep(1));
+        assert.equal(last.result(), 2);
+        assert.equal(tasks[victim]?.cancelled(), true);
+        assert.equal(tasks[1 - victim]?.result(), 1 - victim);
+        assertEmpty(barrier);
+      }
+    },
+  );
 
   inBothStyles('P18: a cancelled newcomer that waits for the drain leaves no trace', function* (style) {
     const barrier = new Barrier(2);
@@ -459,39 +469,46 @@ describe('Barrier.abort', () => {
   });
 
   test('P18: whatever is cancelled, reset or aborted when, nobody is stuck after a reset', async () => {
-    const action = fc.record({ kind: fc.constantFrom('wait', 'wait', 'wait', 'cancel', 'reset', 'abort', 'turn'), which: fc.nat(20) });
+    const action = fc.record({
+      kind: fc.constantFrom('wait', 'wait', 'wait', 'cancel', 'reset', 'abort', 'turn'),
+      which: fc.nat(20),
+    });
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 1, max: 4 }), fc.array(action, { maxLength: 40 }), async (size, actions) => {
-        await runVirtually(function* (): Gen<void> {
-          const barrier = new Barrier(size);
-          const tasks: Task<unknown>[] = [];
-          const ended: number[] = [];
-          const party = function* (): Gen<void> {
-            try {
-              ended.push(yield* barrier.wait());
-            } catch (error) {
-              if (!(error instanceof BrokenBarrierError)) throw error;
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(action, { maxLength: 40 }),
+        async (size, actions) => {
+          await runVirtually(function* (): Gen<void> {
+            const barrier = new Barrier(size);
+            const tasks: Task<unknown>[] = [];
+            const ended: number[] = [];
+            const party = function* (): Gen<void> {
+              try {
+                ended.push(yield* barrier.wait());
+              } catch (error) {
+                if (!(error instanceof BrokenBarrierError)) throw error;
+              }
+            };
+            for (const { kind, which } of actions) {
+              if (kind === 'wait') tasks.push(createTask(party));
+              else if (kind === 'cancel') tasks[which % (tasks.length || 1)]?.cancel();
+              else if (kind === 'reset') yield* barrier.reset();
+              else if (kind === 'abort') yield* barrier.abort();
+              else yield* sleep(0);
+              assert.ok(barrier.nWaiting <= size);
             }
-          };
-          for (const { kind, which } of actions) {
-            if (kind === 'wait') tasks.push(createTask(party));
-            else if (kind === 'cancel') tasks[which % (tasks.length || 1)]?.cancel();
-            else if (kind === 'reset') yield* barrier.reset();
-            else if (kind === 'abort') yield* barrier.abort();
-            else yield* sleep(0);
-            assert.ok(barrier.nWaiting <= size);
-          }
-          yield* sleep(1);
-          // At rest it fills or is broken, and fewer wait than it takes.
-          assert.match(String(barrier), /filling|broken/);
-          assert.ok(barrier.nWaiting < size);
-          assert.ok(ended.every((position) => position >= 0 && position < size));
-          yield* barrier.reset();
-          yield* sleep(1);
-          assert.ok(tasks.every((task) => task.done()));
-          assertEmpty(barrier);
-        });
-      }),
+            yield* sleep(1);
+            // At rest it fills or is broken, and fewer wait than it takes.
+            assert.match(String(barrier), /filling|broken/);
+            assert.ok(barrier.nWaiting < size);
+            assert.ok(ended.every((position) => position >= 0 && position < size));
+            yield* barrier.reset();
+            yield* sleep(1);
+            assert.ok(tasks.every((task) => task.done()));
+            assertEmpty(barrier);
+          });
+        },
+      ),
       { numRuns: 300, seed: 18 },
     );
   });

@@ -239,20 +239,23 @@ describe('Condition', () => {
     }
   });
 
-  inBothStyles('however often it is cancelled, it takes the lock, and the latest error wins', function* (style) {
-    const condition = new Condition();
-    const [task] = waiters(style, condition, [], ['a']) as [Task<void>];
-    yield* turns();
-    yield* on(condition.acquire());
-    for (const message of ['first', 'second', 'third']) {
-      task.cancel(message);
-      yield* turns(2);
-      assert.equal(task.done(), false);
-    }
-    condition.release();
-    assert.equal(yield* thrownBy(task), 'CancelledError: third');
-    assert.equal(String(condition), '<Condition [unlocked]>');
-  });
+  inBothStyles(
+    'however often it is cancelled, it takes the lock, and the latest error wins',
+    function* (style) {
+      const condition = new Condition();
+      const [task] = waiters(style, condition, [], ['a']) as [Task<void>];
+      yield* turns();
+      yield* on(condition.acquire());
+      for (const message of ['first', 'second', 'third']) {
+        task.cancel(message);
+        yield* turns(2);
+        assert.equal(task.done(), false);
+      }
+      condition.release();
+      assert.equal(yield* thrownBy(task), 'CancelledError: third');
+      assert.equal(String(condition), '<Condition [unlocked]>');
+    },
+  );
 
   for (const when of ['before it wakes', 'while it waits for the lock']) {
     inBothStyles(`P15, H28: one notified and then cancelled ${when} passes it on`, function* (style) {
@@ -279,7 +282,12 @@ describe('Condition', () => {
       condition.notify(1);
       if (when !== 'before it wakes') yield* turns();
       first.cancel();
-      yield* thrownBy(waitFor(condition.waitFor(() => state === 0), 0.01));
+      yield* thrownBy(
+        waitFor(
+          condition.waitFor(() => state === 0),
+          0.01,
+        ),
+      );
       assert.equal(state, 0);
       state = -1;
       condition.notifyAll();
@@ -365,14 +373,20 @@ describe('Condition', () => {
 
   test('takes null for an own lock, and nothing else', () => {
     assert.equal(String(new Condition(null)), '<Condition [unlocked]>');
-    assert.throws(() => new Condition({} as Lock), { name: 'TypeError', message: 'lock must be a Lock, got {}' });
+    assert.throws(() => new Condition({} as Lock), {
+      name: 'TypeError',
+      message: 'lock must be a Lock, got {}',
+    });
   });
 
   inBothStyles('notify refuses what is no number of waiters', function* () {
     const condition = new Condition();
     yield* on(condition.acquire());
     for (const n of ['2', Number.NaN, 1.5, null]) {
-      assert.throws(() => condition.notify(n as number), { name: 'TypeError', message: /^n must be an integer/ });
+      assert.throws(() => condition.notify(n as number), {
+        name: 'TypeError',
+        message: /^n must be an integer/,
+      });
     }
     condition.notify(Number.POSITIVE_INFINITY);
   });

@@ -236,10 +236,7 @@ describe('run', () => {
 
   inBothStyles('under a limit: the lock is free again when the limit struck', function* (style) {
     const lock = new Lock();
-    assert.equal(
-      yield* thrownBy(waitFor(lock.run(style.fn(() => on(sleep(9)))), 1)),
-      'TimeoutError',
-    );
+    assert.equal(yield* thrownBy(waitFor(lock.run(style.fn(() => on(sleep(9)))), 1)), 'TimeoutError');
     assert.equal(lock.locked(), false);
   });
 

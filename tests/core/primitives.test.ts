@@ -168,8 +168,10 @@ const checkpoints: Record<string, Record<string, Checkpoint>> = {
 
 /** Those that never wait. */
 const immediate = new Set(
-  ('locked release toString isSet set clear notify notifyAll qsize empty full putNowait getNowait taskDone shutdown ' +
-    'value nWaiting broken constructor').split(' '),
+  (
+    'locked release toString isSet set clear notify notifyAll qsize empty full putNowait getNowait taskDone shutdown ' +
+    'value nWaiting broken constructor'
+  ).split(' '),
 );
 
 describe('P3: the table of checkpoints', () => {
@@ -191,23 +193,26 @@ describe('P3: the table of checkpoints', () => {
   for (const [name, methods] of Object.entries(checkpoints)) {
     for (const [method, { free, busy }] of Object.entries(methods)) {
       if (free !== null) {
-        inBothStyles(`${name}.${method} does not suspend where it need not, cancelled or not`, function* (style) {
-          let hasTurned = false;
-          getRunningLoop().callSoon(() => {
-            hasTurned = true;
-          });
-          yield* on(free().operate());
-          assert.equal(hasTurned, false);
-          const task: Task<string> = style.task(function* () {
-            task.cancel();
+        inBothStyles(
+          `${name}.${method} does not suspend where it need not, cancelled or not`,
+          function* (style) {
+            let hasTurned = false;
+            getRunningLoop().callSoon(() => {
+              hasTurned = true;
+            });
             yield* on(free().operate());
-            // What was asked for comes at the next suspension.
-            const text = yield* thrownBy(sleep(0));
-            task.uncancel();
-            return text;
-          });
-          assert.equal(yield* on(task), 'CancelledError');
-        });
+            assert.equal(hasTurned, false);
+            const task: Task<string> = style.task(function* () {
+              task.cancel();
+              yield* on(free().operate());
+              // What was asked for comes at the next suspension.
+              const text = yield* thrownBy(sleep(0));
+              task.uncancel();
+              return text;
+            });
+            assert.equal(yield* on(task), 'CancelledError');
+          },
+        );
       }
 
       if (busy !== null) {
@@ -310,45 +315,49 @@ describe('P5: a result and a cancellation in one turn', () => {
       });
     }
 
-    inBothStyles(`${name}: one who has it already keeps it, and is cancelled at its next wait`, function* (style) {
-      const { wait, handOver, isFree } = yield* make();
-      let got = false;
-      const task = style.task(function* () {
-        yield* on(wait());
-        got = true;
-        yield* on(sleep(1));
-      });
-      yield* turns();
-      handOver();
-      yield* turns(3);
-      assert.equal(got, true);
-      task.cancel();
-      assert.equal(yield* thrownBy(task), 'CancelledError');
-      assert.equal(isFree(), false);
-    });
+    inBothStyles(
+      `${name}: one who has it already keeps it, and is cancelled at its next wait`,
+      function* (style) {
+        const { wait, handOver, isFree } = yield* make();
+        let got = false;
+        const task = style.task(function* () {
+          yield* on(wait());
+          got = true;
+          yield* on(sleep(1));
+        });
+        yield* turns();
+        handOver();
+        yield* turns(3);
+        assert.equal(got, true);
+        task.cancel();
+        assert.equal(yield* thrownBy(task), 'CancelledError');
+        assert.equal(isFree(), false);
+      },
+    );
   }
 });
 
 describe('a primitive and its loop', () => {
   /** Each with an operation that waits, and how others end that. */
-  const waits: Record<string, () => { primitive: object; wait: () => Coroutine<unknown>; end: () => void }> = {
-    Lock: () => {
-      const lock = new Lock();
-      return { primitive: lock, wait: () => lock.acquire(), end: () => lock.release() };
-    },
-    Semaphore: () => {
-      const semaphore = new Semaphore(1);
-      return { primitive: semaphore, wait: () => semaphore.acquire(), end: () => semaphore.release() };
-    },
-    Event: () => {
-      const event = new Event();
-      return { primitive: event, wait: () => event.wait(), end: () => event.set() };
-    },
-    Queue: () => {
-      const queue = new Queue<number>();
-      return { primitive: queue, wait: () => queue.get(), end: () => queue.putNowait(1) };
-    },
-  };
+  const waits: Record<string, () => { primitive: object; wait: () => Coroutine<unknown>; end: () => void }> =
+    {
+      Lock: () => {
+        const lock = new Lock();
+        return { primitive: lock, wait: () => lock.acquire(), end: () => lock.release() };
+      },
+      Semaphore: () => {
+        const semaphore = new Semaphore(1);
+        return { primitive: semaphore, wait: () => semaphore.acquire(), end: () => semaphore.release() };
+      },
+      Event: () => {
+        const event = new Event();
+        return { primitive: event, wait: () => event.wait(), end: () => event.set() };
+      },
+      Queue: () => {
+        const queue = new Queue<number>();
+        return { primitive: queue, wait: () => queue.get(), end: () => queue.putNowait(1) };
+      },
+    };
 
   test('it is made before any loop, and an operation that does not wait binds it to none', async () => {
     const lock = new Lock();
@@ -406,7 +415,9 @@ describe('a primitive and its loop', () => {
         () => queue.put(1),
         () => queue.join(),
       ]) {
-        await waitFor<unknown>(wait(), 1).toPromise().catch(() => {});
+        await waitFor<unknown>(wait(), 1)
+          .toPromise()
+          .catch(() => {});
       }
     });
     await runVirtually(async () => {
@@ -603,7 +614,9 @@ describe('a forgotten await', () => {
         assert.equal(queue.qsize(), 0);
       }),
     );
-    const names = log.map((line) => /^warning: RuntimeWarning: coroutine '(.*)' was never awaited$/.exec(line)?.[1]);
+    const names = log.map(
+      (line) => /^warning: RuntimeWarning: coroutine '(.*)' was never awaited$/.exec(line)?.[1],
+    );
     assert.deepEqual(names, [
       'Queue.put',
       'Queue.get',

@@ -98,28 +98,60 @@ describe('items of a PriorityQueue compare', () => {
       [1, 'b'],
       [2, 'a'],
     ]);
-    assert.deepEqual(sorted([[1, [2, 3]], [1, [2]], [0, [9]]]), [
-      [0, [9]],
-      [1, [2]],
-      [1, [2, 3]],
-    ]);
+    assert.deepEqual(
+      sorted([
+        [1, [2, 3]],
+        [1, [2]],
+        [0, [9]],
+      ]),
+      [
+        [0, [9]],
+        [1, [2]],
+        [1, [2, 3]],
+      ],
+    );
     // What decides comes first, and what follows is not looked at.
     const data = { no: 'order' };
-    assert.deepEqual(sorted([[2, data], [1, data]]), [
-      [1, data],
-      [2, data],
-    ]);
+    assert.deepEqual(
+      sorted([
+        [2, data],
+        [1, data],
+      ]),
+      [
+        [1, data],
+        [2, data],
+      ],
+    );
     // The very same is equal, whether it has an order or not; numbers are equal in any form.
-    assert.deepEqual(sorted<unknown[]>([[data, 2], [data, 1]]), [
-      [data, 1],
-      [data, 2],
-    ]);
-    assert.deepEqual(sorted<unknown[]>([[1n, 2], [1, 1], [true, 0]]), [
-      [true, 0],
-      [1, 1],
-      [1n, 2],
-    ]);
-    assert.deepEqual(sorted<unknown[]>([[Number.NaN, 2], [Number.NaN, 1]])[0], [Number.NaN, 1]);
+    assert.deepEqual(
+      sorted<unknown[]>([
+        [data, 2],
+        [data, 1],
+      ]),
+      [
+        [data, 1],
+        [data, 2],
+      ],
+    );
+    assert.deepEqual(
+      sorted<unknown[]>([
+        [1n, 2],
+        [1, 1],
+        [true, 0],
+      ]),
+      [
+        [true, 0],
+        [1, 1],
+        [1n, 2],
+      ],
+    );
+    assert.deepEqual(
+      sorted<unknown[]>([
+        [Number.NaN, 2],
+        [Number.NaN, 1],
+      ])[0],
+      [Number.NaN, 1],
+    );
   });
 
   test('objects by the static compare of their class, or of one that both come from', () => {
@@ -203,7 +235,10 @@ describe('items of a PriorityQueue compare', () => {
     assert.equal(refusal(null, undefined), between('undefined', 'null'));
     assert.equal(refusal(new Date(), 5), between('number', 'Date'));
     assert.equal(refusal(Object.create(null), {}), between('Object', 'object'));
-    assert.equal(refusal(() => {}, Symbol.iterator), between('symbol', 'function'));
+    assert.equal(
+      refusal(() => {}, Symbol.iterator),
+      between('symbol', 'function'),
+    );
     class Other {
       valueOf(): number {
         return 1;
@@ -216,7 +251,8 @@ describe('items of a PriorityQueue compare', () => {
   });
 
   test('a comparison that gives no number is refused, wherever it comes from', () => {
-    const expected = 'compare must give a number, less than 0 if its first argument goes first; got undefined';
+    const expected =
+      'compare must give a number, less than 0 if its first argument goes first; got undefined';
     assert.throws(() => sorted([1, 2], (() => {}) as unknown as () => number), {
       name: 'TypeError',
       message: expected,

@@ -351,18 +351,21 @@ describe('Queue.put', () => {
     assert.equal(String(queue), '<Queue maxsize=1 tasks=2>');
   });
 
-  inBothStyles('P34: one that is woken and then cancelled puts nothing, and may try again', function* (style) {
-    const queue = new Queue<number>(1);
-    queue.putNowait(1);
-    const writer = style.task(() => on(queue.put(2)));
-    yield* turns();
-    assert.equal(queue.getNowait(), 1);
-    writer.cancel();
-    assert.equal(yield* thrownBy(writer), 'CancelledError');
-    assert.equal(queue.qsize(), 0);
-    yield* on(queue.put(2));
-    assert.equal(queue.getNowait(), 2);
-  });
+  inBothStyles(
+    'P34: one that is woken and then cancelled puts nothing, and may try again',
+    function* (style) {
+      const queue = new Queue<number>(1);
+      queue.putNowait(1);
+      const writer = style.task(() => on(queue.put(2)));
+      yield* turns();
+      assert.equal(queue.getNowait(), 1);
+      writer.cancel();
+      assert.equal(yield* thrownBy(writer), 'CancelledError');
+      assert.equal(queue.qsize(), 0);
+      yield* on(queue.put(2));
+      assert.equal(queue.getNowait(), 2);
+    },
+  );
 
   inBothStyles('P15: one that is woken and then cancelled lets the next put', function* (style) {
     const queue = new Queue<string>(1);
@@ -443,7 +446,7 @@ describe('a subclass of Queue', () => {
       const log: string[] = [];
       /** Each item once. */
       class SetQueue extends Queue<string> {
-        protected declare _queue: Set<string> & { readonly length: number };
+        declare protected _queue: Set<string> & { readonly length: number };
         protected override _init(maxsize: number): void {
           log.push(`init ${maxsize}`);
           this._queue = Object.defineProperty(new Set<string>(), 'length', {
@@ -606,47 +609,51 @@ describe('P34: nothing is lost and nothing comes twice', () => {
           which: fc.nat(),
         });
         await fc.assert(
-          fc.asyncProperty(fc.integer({ min: 0, max: 3 }), fc.array(step, { maxLength: 60 }), async (maxsize, steps) => {
-            await runVirtually(function* (): Gen<void> {
-              const queue = new QueueClass<number>(maxsize);
-              let next = 0;
-              const put: number[] = [];
-              const got: number[] = [];
-              const tasks: Task<void>[] = [];
-              const producer = function* (): Gen<void> {
-                const item = next++;
-                yield* queue.put(item);
-                put.push(item);
-              };
-              const consumer = function* (): Gen<void> {
-                got.push(yield* queue.get());
-              };
-              for (const { kind, which } of steps) {
-                const alive = tasks.filter((task) => !task.done());
-                if (kind === 'put' && alive.length < 2 * count) tasks.push(createTask(producer));
-                else if (kind === 'get' && alive.length < 2 * count) tasks.push(createTask(consumer));
-                else if (kind === 'cancel') alive[which % (alive.length || 1)]?.cancel();
-                else if (kind === 'turn') yield* sleep(0);
-                else if (kind === 'putNowait' && !queue.full()) {
-                  put.push(next);
-                  queue.putNowait(next++);
-                } else if (kind === 'getNowait' && !queue.empty()) got.push(queue.getNowait());
-                assert.equal(put.length, got.length + queue.qsize());
-              }
-              yield* sleep(1);
-              // No lost wakeup: at rest nobody waits for what is there.
-              if (!queue.empty()) assert.doesNotMatch(String(queue), /_getters/);
-              if (!queue.full()) assert.doesNotMatch(String(queue), /_putters/);
-              while (!queue.empty()) {
-                got.push(queue.getNowait());
+          fc.asyncProperty(
+            fc.integer({ min: 0, max: 3 }),
+            fc.array(step, { maxLength: 60 }),
+            async (maxsize, steps) => {
+              await runVirtually(function* (): Gen<void> {
+                const queue = new QueueClass<number>(maxsize);
+                let next = 0;
+                const put: number[] = [];
+                const got: number[] = [];
+                const tasks: Task<void>[] = [];
+                const producer = function* (): Gen<void> {
+                  const item = next++;
+                  yield* queue.put(item);
+                  put.push(item);
+                };
+                const consumer = function* (): Gen<void> {
+                  got.push(yield* queue.get());
+                };
+                for (const { kind, which } of steps) {
+                  const alive = tasks.filter((task) => !task.done());
+                  if (kind === 'put' && alive.length < 2 * count) tasks.push(createTask(producer));
+                  else if (kind === 'get' && alive.length < 2 * count) tasks.push(createTask(consumer));
+                  else if (kind === 'cancel') alive[which % (alive.length || 1)]?.cancel();
+                  else if (kind === 'turn') yield* sleep(0);
+                  else if (kind === 'putNowait' && !queue.full()) {
+                    put.push(next);
+                    queue.putNowait(next++);
+                  } else if (kind === 'getNowait' && !queue.empty()) got.push(queue.getNowait());
+                  assert.equal(put.length, got.length + queue.qsize());
+                }
                 yield* sleep(1);
-              }
-              assert.deepEqual(
-                got.sort((a, b) => a - b),
-                put.sort((a, b) => a - b),
-              );
-            });
-          }),
+                // No lost wakeup: at rest nobody waits for what is there.
+                if (!queue.empty()) assert.doesNotMatch(String(queue), /_getters/);
+                if (!queue.full()) assert.doesNotMatch(String(queue), /_putters/);
+                while (!queue.empty()) {
+                  got.push(queue.getNowait());
+                  yield* sleep(1);
+                }
+                assert.deepEqual(
+                  got.sort((a, b) => a - b),
+                  put.sort((a, b) => a - b),
+                );
+              });
+            },
+          ),
           { numRuns: 100, seed: 34 },
         );
       });
@@ -773,27 +780,30 @@ describe('Queue.shutdown', () => {
       yield* assertClosed(queue);
     });
 
-    inBothStyles(`P36: of a full ${name} wakes those who wait to put, and leaves the items`, function* (style) {
-      const queue = new QueueClass<string>(1);
-      queue.putNowait('data');
-      const joining = style.task(() => on(queue.join()));
-      const putting = style.task(() => thrownBy(queue.put('more')));
-      yield* turns();
-      assert.equal(putting.done(), false);
-      queue.shutdown(false);
-      assert.equal(queue.qsize(), 1);
-      yield* turns();
-      assert.equal(putting.result(), 'QueueShutDown');
-      assert.throws(() => queue.putNowait('full and shut down'), QueueShutDown);
-      assert.equal(yield* on(queue.get()), 'data');
-      yield* turns();
-      assert.equal(joining.done(), false);
-      yield* assertClosed(queue);
-      queue.taskDone();
-      yield* turns();
-      joining.result();
-      assert.throws(() => queue.taskDone(), RangeError);
-    });
+    inBothStyles(
+      `P36: of a full ${name} wakes those who wait to put, and leaves the items`,
+      function* (style) {
+        const queue = new QueueClass<string>(1);
+        queue.putNowait('data');
+        const joining = style.task(() => on(queue.join()));
+        const putting = style.task(() => thrownBy(queue.put('more')));
+        yield* turns();
+        assert.equal(putting.done(), false);
+        queue.shutdown(false);
+        assert.equal(queue.qsize(), 1);
+        yield* turns();
+        assert.equal(putting.result(), 'QueueShutDown');
+        assert.throws(() => queue.putNowait('full and shut down'), QueueShutDown);
+        assert.equal(yield* on(queue.get()), 'data');
+        yield* turns();
+        assert.equal(joining.done(), false);
+        yield* assertClosed(queue);
+        queue.taskDone();
+        yield* turns();
+        joining.result();
+        assert.throws(() => queue.taskDone(), RangeError);
+      },
+    );
 
     inBothStyles(`P36: at once drops the items of a ${name} and ends join`, function* (style) {
       const queue = new QueueClass<string>();
