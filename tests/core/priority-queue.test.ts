@@ -257,7 +257,7 @@ describe('items of a PriorityQueue compare', () => {
       name: 'TypeError',
       message: expected,
     });
-    class Careless {
+    class Careless extends Date {
       static compare(): void {}
     }
     assert.throws(() => sorted([new Careless(), new Careless()]), { name: 'TypeError', message: expected });

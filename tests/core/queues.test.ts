@@ -203,7 +203,7 @@ describe('Queue.get', () => {
     queue.putNowait(2);
     readers[0]?.cancel();
     const results = yield* on(gather(readers, { returnExceptions: true }));
-    assert.deepEqual(results.slice(1).sort(), [1, 2]);
+    assert.deepEqual(new Set(results.slice(1)), new Set([1, 2]));
   });
 
   inBothStyles('P15: but not if the item is gone', function* (style) {
@@ -719,7 +719,7 @@ describe('for await of a queue', () => {
       queue.shutdown();
       await gather(consumers);
       assert.deepEqual(
-        taken.flat().sort(),
+        taken.flat().sort((a, b) => a - b),
         Array.from({ length: 9 }, (_, i) => i),
       );
       assert.ok(taken.every((mine) => mine.length === 3));
