@@ -206,16 +206,22 @@ describe('Queue.get', () => {
     assert.deepEqual(new Set(results.slice(1)), new Set([1, 2]));
   });
 
-  inBothStyles('P15: but not if the item is gone', function* (style) {
+  inBothStyles('P15: but not if the item is gone: the next keeps its place', function* (style) {
     const queue = new Queue<number>();
-    const readers = [0, 1].map(() => style.task(() => on(queue.get())));
+    const readers = [0, 1, 2].map(() => style.task(() => on(queue.get())));
     yield* turns();
-    queue.putNowait(1);
-    assert.equal(queue.getNowait(), 1);
+    queue.putNowait(0);
+    assert.equal(queue.getNowait(), 0);
     readers[0]?.cancel();
     yield* turns(3);
-    assert.equal(readers[1]?.done(), false);
-    assert.equal(String(queue), '<Queue maxsize=0 _getters[1] tasks=1>');
+    assert.equal(String(queue), '<Queue maxsize=0 _getters[2] tasks=1>');
+    queue.putNowait(1);
+    queue.putNowait(2);
+    yield* turns();
+    assert.deepEqual(
+      readers.slice(1).map((task) => task.result()),
+      [1, 2],
+    );
   });
 
   inBothStyles('one that is woken too late goes to the end of the line', function* (style) {
@@ -378,6 +384,20 @@ describe('Queue.put', () => {
     assert.equal(a?.cancelled(), true);
     assert.equal(b?.done(), true);
     assert.equal(queue.getNowait(), 'b');
+  });
+
+  inBothStyles('P15: but not if the room is gone: the next keeps its place', function* (style) {
+    const queue = new Queue<string>(1);
+    queue.putNowait('first');
+    const [a] = ['a', 'b', 'c'].map((item) => style.task(() => on(queue.put(item))));
+    yield* turns();
+    queue.getNowait();
+    queue.putNowait('quicker');
+    a?.cancel();
+    yield* turns(3);
+    const taken: string[] = [];
+    for (let i = 0; i < 3; i++) taken.push(yield* on(queue.get()));
+    assert.deepEqual(taken, ['quicker', 'b', 'c']);
   });
 
   inBothStyles('one that is woken too late goes to the end of the line', function* (style) {
