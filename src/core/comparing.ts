@@ -1,9 +1,10 @@
 /** Python's `<` for the values of JavaScript. No counterpart in asyncio: the interpreter does it. */
-import { typeName } from './format-helpers.ts';
+import { repr, typeName } from './format-helpers.ts';
 
 /**
  * Whether `a` is less than `b`: numbers (booleans and bigints among them) and strings as they are, dates by their
- * time, arrays element by element, and objects of one class by its static `compare` or by what their `valueOf` gives.
+ * time, arrays element by element, and objects by the static `compare` of the class that they share, or else by what
+ * their `valueOf` gives.
  *
  * @throws TypeError, with Python's text, for anything else and for two of different kinds.
  */
@@ -21,7 +22,7 @@ function isArrayLess(a: readonly unknown[], b: readonly unknown[]): boolean {
 }
 
 function isEqual(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
+  if (a === b || Object.is(a, b)) return true;
   if (Array.isArray(a) && Array.isArray(b)) {
     return a.length === b.length && a.every((item, i) => isEqual(item, b[i]));
   }
@@ -54,10 +55,18 @@ function sharedCompare(a: unknown, b: unknown): Compare | null {
   if (!isObject(a) || !isObject(b)) return null;
   const kind = commonClass(a, b);
   if (kind === null) return null;
-  if (typeof kind.compare === 'function') return (x, y) => kind.compare?.(x, y) as number;
+  if (typeof kind.compare === 'function') return (x, y) => checkOrder(kind.compare?.(x, y));
   const [left, right] = [a.valueOf(), b.valueOf()];
   if (isObject(left) || isObject(right)) return null;
   return () => (isLess(left, right) ? -1 : isEqual(left, right) ? 0 : 1);
+}
+
+/** What a function that compares gave, if it is a number. */
+export function checkOrder(order: unknown): number {
+  if (typeof order === 'number' && !Number.isNaN(order)) return order;
+  throw new TypeError(
+    `compare must give a number, less than 0 if its first argument goes first; got ${repr(order)}`,
+  );
 }
 
 function isObject(value: unknown): value is object {
@@ -66,10 +75,16 @@ function isObject(value: unknown): value is object {
 
 type Class = (new (...args: never[]) => object) & { compare?: Compare };
 
-/** The class of both, where one may be of a class derived from the other's. */
+/** The nearest class that both are of. Every object is an `Object`: only for two plain ones that says something. */
 function commonClass(a: object, b: object): Class | null {
-  const [left, right] = [a.constructor, b.constructor] as [Class | undefined, Class | undefined];
-  if (typeof left !== 'function' || typeof right !== 'function') return null;
-  if (b instanceof left) return left;
-  return a instanceof right ? right : null;
+  let shared = Object.getPrototypeOf(a) as object | null;
+  while (shared !== null && !Object.prototype.isPrototypeOf.call(shared, b))
+    shared = Object.getPrototypeOf(shared) as object | null;
+  if (shared === null) return null;
+  if (
+    shared === Object.prototype &&
+    (Object.getPrototypeOf(a) !== shared || Object.getPrototypeOf(b) !== shared)
+  )
+    return null;
+  return typeof shared.constructor === 'function' ? (shared.constructor as Class) : null;
 }

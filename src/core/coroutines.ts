@@ -458,6 +458,14 @@ export function coroutine<This, A extends unknown[], T>(
   return call as (this: This, ...args: A) => Coroutine<T>;
 }
 
+/** `coroutine` of a method, whose name no identifier can be: a warning about `wait` alone says too little. */
+export function methodCoroutine<A extends unknown[], T>(
+  name: string,
+  fn: (...args: A) => Gen<T>,
+): (...args: A) => Coroutine<T> {
+  return coroutine(Object.defineProperty(fn, 'name', { value: name, configurable: true }));
+}
+
 const coroutineFunctions = new WeakSet<Function>();
 
 /** `coro`, which somebody should await. */

@@ -1,5 +1,5 @@
 /** Locks, events, conditions, semaphores and barriers. Counterpart: `asyncio/locks.py`. */
-import { checkBody, coroutine, inlineBody, tracked } from './coroutines.ts';
+import { checkBody, disregard, inlineBody, iscoroutine, methodCoroutine, tracked } from './coroutines.ts';
 import { BrokenBarrierError, isCancelledError, RuntimeError } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { LoopBound } from './mixins.ts';
@@ -15,8 +15,8 @@ import { type LineWaiter, Passage, WaiterLine } from './waiter-line.ts';
  */
 export interface Guard extends Disposable {
   /**
-   * Release what was acquired; nothing happens if this was called before. The guard of a lock also knows whether
-   * `lock.release()` was; permits of a semaphore are alike, so give each back in one way only.
+   * Release what was acquired, if that was not done here already. The guard of a lock knows also of the lock's own
+   * `release`, whoever called it; permits of a semaphore cannot be told apart.
    */
   release(): void;
 }
@@ -27,15 +27,8 @@ interface Held {
   release(): void;
 }
 
-/** Makes the coroutine methods of a class, which reports and warnings call by its name and theirs. */
-export function methodsOf(name: string) {
-  return <A extends unknown[], T>(method: (...args: A) => Gen<T>): ((...args: A) => Coroutine<T>) =>
-    coroutine(Object.defineProperty(method, 'name', { value: `${name}.${method.name}` }));
-}
-
-/** `run` of a class. */
-function holding(name: string): (held: Held, body: () => unknown) => Coroutine<unknown> {
-  return methodsOf(name)(function* run(held: Held, body: () => unknown): Gen<unknown> {
+function heldRunner(name: string): (held: Held, body: () => unknown) => Coroutine<unknown> {
+  return methodCoroutine(name, function* (held: Held, body: () => unknown): Gen<unknown> {
     yield* held.acquire();
     try {
       return yield* inlineBody(body, undefined);
@@ -45,11 +38,9 @@ function holding(name: string): (held: Held, body: () => unknown) => Coroutine<u
   });
 }
 
-const runLock = /* @__PURE__ */ holding('Lock');
-const runCondition = /* @__PURE__ */ holding('Condition');
-const runSemaphore = /* @__PURE__ */ holding('Semaphore');
-const ofCondition = /* @__PURE__ */ methodsOf('Condition');
-const ofBarrier = /* @__PURE__ */ methodsOf('Barrier');
+const runLocked = /* @__PURE__ */ heldRunner('Lock.run');
+const runInCondition = /* @__PURE__ */ heldRunner('Condition.run');
+const runWithPermit = /* @__PURE__ */ heldRunner('Semaphore.run');
 
 /** The right to be in a section of one `Lock`. */
 class LockGuard implements Guard {
@@ -131,7 +122,7 @@ export class Lock extends LoopBound {
   run<T>(body: () => T | PromiseLike<T>): Coroutine<T>;
   run(body: () => unknown): Coroutine<unknown> {
     checkBody(body, 'Lock', '');
-    return runLock(this, body);
+    return runLocked(this, body);
   }
 
   /** @internal */
@@ -291,7 +282,7 @@ export class Condition extends LoopBound {
   run<T>(body: () => T | PromiseLike<T>): Coroutine<T>;
   run(body: () => unknown): Coroutine<unknown> {
     checkBody(body, 'Condition', '');
-    return runCondition(this, body);
+    return runInCondition(this, body);
   }
 
   /**
@@ -314,7 +305,7 @@ export class Condition extends LoopBound {
    *
    * @param predicate - a plain function.
    * @returns its last value.
-   * @throws as `wait`; what the predicate throws; TypeError if it gives a promise.
+   * @throws as `wait`; what the predicate throws; TypeError if it is asynchronous.
    *
    * Cancellation: as `wait`.
    *
@@ -329,12 +320,13 @@ export class Condition extends LoopBound {
   /**
    * Wake up to `n` waiters, in order. They go on when they get the lock.
    *
-   * @throws RuntimeError if the lock is not held.
+   * @throws RuntimeError if the lock is not held, TypeError if `n` is no number of waiters.
    *
    * Source: CPython 3.14 `asyncio.Condition.notify`.
    */
   notify(n = 1): void {
     if (!this.locked()) throw new RuntimeError('cannot notify on un-acquired lock');
+    checkCount(n, 'n');
     wakeUpTo(n, this.#line);
   }
 
@@ -358,32 +350,31 @@ function wakeUpTo(n: number, line: WaiterLine): void {
   for (let left = n; left > 0 && line.wakeNext(); left--);
 }
 
-const waitForNotice = /* @__PURE__ */ ofCondition(function* wait(
-  condition: Condition,
-  lock: Lock,
-  line: WaiterLine,
-): Gen<true> {
-  if (!lock.locked()) throw new RuntimeError('cannot wait on un-acquired lock');
-  const loop = condition._getLoop();
-  // Whoever has this guard is to release the lock after the wait as well.
-  const guard = lock._heldBy;
-  lock.release();
-  const waiter = line.join(loop);
-  let hasSucceeded = false;
-  try {
+const waitForNotice = /* @__PURE__ */ methodCoroutine(
+  'Condition.wait',
+  function* (condition: Condition, lock: Lock, line: WaiterLine): Gen<true> {
+    if (!lock.locked()) throw new RuntimeError('cannot wait on un-acquired lock');
+    const loop = condition._getLoop();
+    // Whoever has this guard is to release the lock after the wait as well.
+    const guard = lock._heldBy;
+    lock.release();
+    const waiter = line.join(loop);
+    let hasSucceeded = false;
     try {
-      yield* waiter;
+      try {
+        yield* waiter;
+      } finally {
+        line.leave(waiter);
+        yield* acquireAgain(lock, guard);
+      }
+      hasSucceeded = true;
+      return true;
     } finally {
-      line.leave(waiter);
-      yield* acquireAgain(lock, guard);
+      // Whatever went wrong may have come after a notification, which then is another's. One too many does no harm.
+      if (!hasSucceeded) wakeUpTo(1, line);
     }
-    hasSucceeded = true;
-    return true;
-  } finally {
-    // Whatever went wrong may have come after a notification, which then is another's. One too many does no harm.
-    if (!hasSucceeded) wakeUpTo(1, line);
-  }
-});
+  },
+);
 
 /** Take `lock` for `guard`, however often the task is cancelled meanwhile; then throw the latest CancelledError. */
 function* acquireAgain(lock: Lock, guard: LockGuard | null): Gen<void> {
@@ -401,15 +392,17 @@ function* acquireAgain(lock: Lock, guard: LockGuard | null): Gen<void> {
   if (cancellation !== null) throw cancellation.error;
 }
 
-const waitForState = /* @__PURE__ */ ofCondition(function* waitFor<T>(
-  condition: Condition,
-  predicate: () => T,
-): Gen<T> {
+const waitForState = /* @__PURE__ */ methodCoroutine('Condition.waitFor', function* <
+  T,
+>(condition: Condition, predicate: () => T): Gen<T> {
   for (;;) {
     const state = predicate();
-    if (state instanceof Promise) {
+    if (state instanceof Promise || iscoroutine(state)) {
+      if (state instanceof Promise) disregard(state);
+      // A plain generator has no `close`, and nobody misses it.
+      else (state as Partial<Coroutine<unknown>>).close?.();
       throw new TypeError(
-        'the predicate of waitFor() gave a promise, which is always truthy: pass a plain function',
+        'the predicate of waitFor() gave a promise or coroutine, which is always truthy: pass a plain function',
       );
     }
     if (state) return state;
@@ -506,7 +499,7 @@ export class Semaphore extends LoopBound {
   run<T>(body: () => T | PromiseLike<T>): Coroutine<T>;
   run(body: () => unknown): Coroutine<unknown> {
     checkBody(body, 'Semaphore', '');
-    return runSemaphore(this, body);
+    return runWithPermit(this, body);
   }
 
   /** @internal */
@@ -553,7 +546,7 @@ export class Semaphore extends LoopBound {
 }
 
 /** Refuse what is no number of things. */
-export function checkCount(value: unknown, name: string): void {
+function checkCount(value: unknown, name: string): void {
   if (Number.isInteger(value) || value === Number.POSITIVE_INFINITY) return;
   throw new TypeError(`${name} must be an integer, got ${repr(value)}`);
 }
@@ -736,21 +729,30 @@ export class Barrier {
   }
 }
 
-const waitAtBarrier = /* @__PURE__ */ ofBarrier(function* wait(barrier: Barrier): Gen<number> {
-  return yield* barrier._wait();
-});
+const waitAtBarrier = /* @__PURE__ */ methodCoroutine(
+  'Barrier.wait',
+  function* (barrier: Barrier): Gen<number> {
+    return yield* barrier._wait();
+  },
+);
 
-const runAtBarrier = /* @__PURE__ */ ofBarrier(function* run(
-  barrier: Barrier,
-  body: (position: number) => unknown,
-): Gen<unknown> {
-  return yield* inlineBody(body, yield* barrier.wait());
-});
+const runAtBarrier = /* @__PURE__ */ methodCoroutine(
+  'Barrier.run',
+  function* (barrier: Barrier, body: (position: number) => unknown): Gen<unknown> {
+    return yield* inlineBody(body, yield* barrier.wait());
+  },
+);
 
-const resetBarrier = /* @__PURE__ */ ofBarrier(function* reset(barrier: Barrier): Gen<void> {
-  yield* barrier._changeTo('resetting');
-});
+const resetBarrier = /* @__PURE__ */ methodCoroutine(
+  'Barrier.reset',
+  function* (barrier: Barrier): Gen<void> {
+    yield* barrier._changeTo('resetting');
+  },
+);
 
-const abortBarrier = /* @__PURE__ */ ofBarrier(function* abort(barrier: Barrier): Gen<void> {
-  yield* barrier._changeTo('broken');
-});
+const abortBarrier = /* @__PURE__ */ methodCoroutine(
+  'Barrier.abort',
+  function* (barrier: Barrier): Gen<void> {
+    yield* barrier._changeTo('broken');
+  },
+);

@@ -16,7 +16,8 @@ export abstract class LoopBound {
   _getLoop(): BaseEventLoop {
     const loop = requireLoop();
     this._loop ??= loop;
-    if (loop !== this._loop) throw new RuntimeError(`${this} is bound to a different event loop`);
+    if (loop !== this._loop)
+      throw new RuntimeError(`${this._whole ?? this} is bound to a different event loop`);
     return loop;
   }
 

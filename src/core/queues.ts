@@ -1,11 +1,11 @@
 /** Queues. Counterpart: `asyncio/queues.py`. */
-import { isLess } from './comparing.ts';
+import { checkOrder, isLess } from './comparing.ts';
 import { QUEUE_RING_SIZE } from './constants.ts';
-import { tracked } from './coroutines.ts';
+import { methodCoroutine, tracked } from './coroutines.ts';
 import { QueueEmpty, QueueFull, QueueShutDown } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { heappop, heappush, type IsLess } from './heapq.ts';
-import { checkCount, Event, methodsOf } from './locks.ts';
+import { Event } from './locks.ts';
 import { LoopBound } from './mixins.ts';
 import { Ring } from './ring.ts';
 import type { Coroutine, Gen } from './types.ts';
@@ -32,9 +32,15 @@ class PutLine<T> extends Side<T> implements Gate<void, T> {
     return 'Queue.put';
   }
 
-  _attempt(_woken: LineWaiter | null, item: T): void | LineWaiter {
+  _attempt(woken: LineWaiter | null, item: T): void | LineWaiter {
     if (this.owner.full()) return this.stand();
-    this.owner.putNowait(item);
+    try {
+      this.owner.putNowait(item);
+    } catch (error) {
+      // An item that cannot be compared: the room that it was woken for is still there.
+      if (woken !== null && !this.owner.full()) this.wakeNext();
+      throw error;
+    }
   }
 
   _giveUp(waiter: LineWaiter): void {
@@ -48,8 +54,14 @@ class GetLine<T> extends Side<T> implements Gate<T, void> {
   }
 
   // Whoever was woken owns nothing: if somebody else was quicker, it waits at the end of the line.
-  _attempt(): T | LineWaiter {
-    return this.owner.empty() ? this.stand() : this.owner.getNowait();
+  _attempt(woken: LineWaiter | null): T | LineWaiter {
+    if (this.owner.empty()) return this.stand();
+    try {
+      return this.owner.getNowait();
+    } catch (error) {
+      if (woken !== null && !this.owner.empty()) this.wakeNext();
+      throw error;
+    }
   }
 
   _giveUp(waiter: LineWaiter): void {
@@ -90,7 +102,8 @@ export class Queue<T> extends LoopBound implements AsyncIterable<T> {
 
   constructor(maxsize = 0) {
     super();
-    checkCount(maxsize, 'maxsize');
+    if (typeof maxsize !== 'number' || Number.isNaN(maxsize))
+      throw new TypeError(`maxsize must be a number, got ${repr(maxsize)}`);
     this.maxsize = maxsize;
     this.#finished._whole = this;
     this.#finished.set();
@@ -261,20 +274,20 @@ export class Queue<T> extends LoopBound implements AsyncIterable<T> {
   }
 }
 
-const ofQueue = /* @__PURE__ */ methodsOf('Queue');
-const ofIterator = /* @__PURE__ */ methodsOf('QueueIterator');
-
-const waitUntilFinished = /* @__PURE__ */ ofQueue(function* join(finished: Event): Gen<void> {
-  // The flag is down exactly while there is unfinished work.
-  yield* finished.wait();
-});
+const waitUntilFinished = /* @__PURE__ */ methodCoroutine(
+  'Queue.join',
+  function* (finished: Event): Gen<void> {
+    // The flag is down exactly while there is unfinished work.
+    yield* finished.wait();
+  },
+);
 
 /**
  * The items of a queue, for `for await`, or by `next()` also for `yield*`.
  *
  * Not in CPython.
  */
-export class QueueIterator<T> implements AsyncIterator<T, undefined> {
+export class QueueIterator<T> implements AsyncIterableIterator<T, undefined> {
   readonly #queue: Queue<T>;
 
   /** @internal */
@@ -286,11 +299,16 @@ export class QueueIterator<T> implements AsyncIterator<T, undefined> {
   next(): Coroutine<IteratorResult<T, undefined>> & Promise<IteratorResult<T, undefined>> {
     return nextItem(this.#queue) as ReturnType<QueueIterator<T>['next']>;
   }
+
+  /** Itself, as the iterators of the language give. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
 }
 
-const nextItem = /* @__PURE__ */ ofIterator(function* next<T>(
-  queue: Queue<T>,
-): Gen<IteratorResult<T, undefined>> {
+const nextItem = /* @__PURE__ */ methodCoroutine('QueueIterator.next', function* <T>(queue: Queue<T>): Gen<
+  IteratorResult<T, undefined>
+> {
   try {
     return { done: false, value: yield* queue.get() };
   } catch (error) {
@@ -308,9 +326,9 @@ export interface PriorityQueueOptions<T> {
 /**
  * A queue whose smallest item comes first.
  *
- * Items compare as in Python: numbers, strings, dates; arrays element by element, as in `[priority, data]`; objects of
- * one class by its static `compare` or their `valueOf`; anything by a function of yours. Equal items come out in no
- * particular order: `[priority, counter, data]` keeps that of arrival.
+ * Items compare as in Python: numbers, strings, dates; arrays element by element, as in `[priority, data]`; objects by
+ * the static `compare` of the class that they share, or by their `valueOf`; anything by a function of yours. Equal
+ * items come out in no particular order: `[priority, counter, data]` keeps that of arrival.
  *
  * A `put` of what cannot be compared throws a TypeError and leaves the queue as it was.
  *
@@ -342,13 +360,6 @@ export class PriorityQueue<T> extends Queue<T> {
   protected override _put(item: T): void {
     heappush(this._queue as unknown as T[], item, this.#isLess);
   }
-}
-
-function checkOrder(order: unknown): number {
-  if (typeof order === 'number' && !Number.isNaN(order)) return order;
-  throw new TypeError(
-    `compare must give a number, less than 0 if its first argument goes first; got ${repr(order)}`,
-  );
 }
 
 /**

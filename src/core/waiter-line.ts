@@ -158,15 +158,23 @@ export class Passage<T, A> extends BaseCoroutine<T> {
   next(sent?: unknown): IteratorResult<Suspend, T> {
     const waiter = this.#waiter;
     if (waiter !== null && waiter._state !== RESULT) {
-      // Still pending it throws, too: somebody has resumed this by hand.
-      if (waiter._state === PENDING) return waiter.next(sent) as IteratorYieldResult<Suspend>;
+      if (waiter._state === PENDING) return this.#suspend(waiter, sent);
       return this.throw(waiter._takeError());
     }
     this.#waiter = null;
     const result = this.#gate._attempt(waiter, this.#argument);
     if (!(result instanceof LineWaiter)) return { done: true, value: result };
     this.#waiter = result;
-    return result.next(undefined) as IteratorYieldResult<Suspend>;
+    return this.#suspend(result, undefined);
+  }
+
+  #suspend(waiter: LineWaiter, sent: unknown): IteratorYieldResult<Suspend> {
+    try {
+      return waiter.next(sent) as IteratorYieldResult<Suspend>;
+    } catch (error) {
+      // Somebody runs this by hand, outside of a task: a waiter that nobody resumes would hold up the line for ever.
+      return this.throw(error);
+    }
   }
 
   throw(error: unknown): never {

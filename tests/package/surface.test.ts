@@ -21,6 +21,8 @@ const samples: Record<string, () => object> = {
   ExceptionGroup: () => new asyncio.ExceptionGroup('several', [new Error('one')]),
   ContextVar: () => new asyncio.ContextVar('name'),
   Token: () => new asyncio.ContextVar('name').set(1),
+  Barrier: () => new asyncio.Barrier(2),
+  Queue: () => new asyncio.Queue(),
   BaseEventLoop: () => withLoop((loop) => loop),
   FutureCallGraph: () => withLoop((loop) => asyncio.captureCallGraph(loop.createFuture()) ?? {}),
   FrameCallGraphEntry: () =>

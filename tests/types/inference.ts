@@ -1,6 +1,8 @@
 /** What the compiler infers. Nothing here runs: the file passes when it compiles. */
 import {
   type Awaitable,
+  Barrier,
+  Condition,
   type Coroutine,
   coroutine,
   createTask,
@@ -9,7 +11,14 @@ import {
   fromPromise,
   gather,
   type Gen,
+  type Guard,
+  LifoQueue,
+  Lock,
+  PriorityQueue,
+  Queue,
+  type QueueIterator,
   run,
+  Semaphore,
   shield,
   sleep,
   type Task,
@@ -162,4 +171,103 @@ export async function contextManagers(): Promise<void> {
     }),
   );
   void seen;
+}
+
+export async function locks(): Promise<void> {
+  const lock = new Lock();
+  exactly<Coroutine<Guard>>()(lock.acquire());
+  const disposable: Disposable = await lock.acquire();
+  using held = await lock.acquire();
+  exactly<Guard>()(held);
+  exactly<void>()(held.release());
+  exactly<Coroutine<number>>()(lock.run(async () => 1));
+  exactly<Coroutine<string>>()(lock.run(generatedText));
+  exactly<Coroutine<boolean>>()(lock.run(() => true));
+  exactly<Coroutine<string>>()(lock.run(() => generatedText()));
+  let count = 0;
+  exactly<Coroutine<void>>()(
+    new Semaphore(2).run(() => {
+      count++;
+    }),
+  );
+  exactly<number>()(new Semaphore().value);
+  void [disposable, count];
+}
+
+export function* conditions(): Gen<void> {
+  const condition = new Condition();
+  exactly<true>()(yield* condition.wait());
+  const jobs: string[] = [];
+  exactly<string | undefined>()(yield* condition.waitFor(() => jobs[0]));
+  exactly<number>()(yield* condition.run(() => jobs.length));
+}
+
+export async function barriers(): Promise<void> {
+  const barrier = new Barrier(2);
+  exactly<number>()(await barrier.wait());
+  exactly<string>()(
+    await barrier.run(async (position) => {
+      exactly<number>()(position);
+      return 'through';
+    }),
+  );
+  exactly<number>()(
+    await barrier.run(function* (position) {
+      yield* sleep(0);
+      return position;
+    }),
+  );
+}
+
+export async function queues(): Promise<void> {
+  const queue = new Queue<string>(3);
+  exactly<Coroutine<void>>()(queue.put('a'));
+  exactly<Coroutine<string>>()(queue.get());
+  exactly<string>()(queue.getNowait());
+  for await (const item of queue) exactly<string>()(item);
+  for await (const item of queue[Symbol.asyncIterator]()) exactly<string>()(item);
+  const iterator: AsyncIterator<string> = queue[Symbol.asyncIterator]();
+  exactly<QueueIterator<string>>()(queue[Symbol.asyncIterator]());
+  const result = await queue[Symbol.asyncIterator]().next();
+  if (result.done) exactly<undefined>()(result.value);
+  else exactly<string>()(result.value);
+  void iterator;
+
+  const jobs = new PriorityQueue<[number, string]>(0, {
+    compare: (a, b) => {
+      exactly<[number, string]>()(a);
+      return a[0] - b[0];
+    },
+  });
+  exactly<[number, string]>()(await jobs.get());
+  const asQueue: Queue<[number, string]> = jobs;
+  exactly<[number, string]>()(await asQueue.get());
+  exactly<Date>()(new LifoQueue<Date>().getNowait());
+}
+
+export function* queuesInGenerators(): Gen<void> {
+  const queue = new Queue<number>();
+  exactly<number>()(yield* queue.get());
+  exactly<void>()(yield* queue.put(1));
+  const { done, value } = yield* queue[Symbol.asyncIterator]().next();
+  exactly<boolean | undefined>()(done);
+  exactly<number | undefined>()(value);
+}
+
+/** A subclass that keeps its items otherwise. */
+export class Latest extends Queue<number> {
+  declare protected _queue: number[];
+
+  protected override _init(maxsize: number): void {
+    exactly<number>()(maxsize);
+    this._queue = [];
+  }
+
+  protected override _put(item: number): void {
+    this._queue = [item];
+  }
+
+  protected override _get(): number {
+    return this._queue.pop() as number;
+  }
 }
