@@ -81,8 +81,9 @@ export const mutants: readonly Mutant[] = [
           '  }\n\n  /**\n   * Take the next item, or wait',
       ],
       [
-        '  _attempt(): T | LineWaiter {\n',
-        '  _attempt(woken: any): T | LineWaiter {\n    if (woken?.item) return woken.item[0];\n',
+        '    if (this.owner.empty()) return this.stand();\n    try {\n      return',
+        '    if ((woken as any)?.item) return (woken as any).item[0];\n' +
+          '    if (this.owner.empty()) return this.stand();\n    try {\n      return',
       ],
     ],
   },
