@@ -82,7 +82,15 @@ const NODE_PROGRAMS: Partial<Record<RuntimeName, NodeProgram>> = {
     workloads: 'effection.mjs',
     hello: 'hello/effection.mjs',
     entry: 'effection',
-    divisors: { spawn_join: 10, spawn_yield_seq: 5, timers: 20, cancel: 10, cancel_sleep: 10, memory: 10 },
+    divisors: {
+      spawn_join: 10,
+      spawn_yield_seq: 5,
+      timers: 20,
+      cancel: 10,
+      cancel_sleep: 10,
+      cancel_waiters: 10,
+      memory: 10,
+    },
   },
 };
 

@@ -12,6 +12,9 @@ import time
 import tracemalloc
 
 MANY = 1000
+CONTENDERS = 100
+ROOM = 10
+PEERS = 8
 MIN_REPETITIONS = 3
 
 
@@ -80,6 +83,29 @@ async def parked(gate):
 async def sleeper(seconds):
     await asyncio.sleep(seconds)
     return 1
+
+
+async def contend(lock, times):
+    for _ in range(times):
+        async with lock:
+            await asyncio.sleep(0)
+    return times
+
+
+async def produce(queue, items):
+    for _ in range(items):
+        await queue.put(1)
+
+
+async def consume(queue, items):
+    total = 0
+    for _ in range(items):
+        total += await queue.get()
+    return total
+
+
+async def stand_in_line(lock):
+    await lock.acquire()
 
 
 async def cancel_all(tasks):
@@ -175,6 +201,57 @@ async def cancel_sleep(n, clock):
     check(cancelled, n)
 
 
+async def lock(n, clock):
+    lock = asyncio.Lock()
+    clock.start()
+    tasks = [asyncio.create_task(contend(lock, n // CONTENDERS)) for _ in range(CONTENDERS)]
+    total = 0
+    for task in tasks:
+        total += await task
+    clock.stop()
+    check(total, n)
+
+
+async def queue(n, clock):
+    queue = asyncio.Queue(ROOM)
+    clock.start()
+    producer = asyncio.create_task(produce(queue, n))
+    consumer = asyncio.create_task(consume(queue, n))
+    await producer
+    total = await consumer
+    clock.stop()
+    check(total, n)
+
+
+async def queue_many(n, clock):
+    queue = asyncio.Queue(ROOM)
+    clock.start()
+    producers = [asyncio.create_task(produce(queue, n // PEERS)) for _ in range(PEERS)]
+    consumers = [asyncio.create_task(consume(queue, n // PEERS)) for _ in range(PEERS)]
+    total = 0
+    for producer in producers:
+        await producer
+    for consumer in consumers:
+        total += await consumer
+    clock.stop()
+    check(total, n)
+
+
+async def cancel_waiters(n, clock):
+    lock = asyncio.Lock()
+    await lock.acquire()
+    tasks = [asyncio.create_task(stand_in_line(lock)) for _ in range(n)]
+    await yields(2)
+    clock.start()
+    cancelled = await cancel_all(tasks)
+    clock.stop()
+    check(cancelled, n)
+
+
+async def cancel_waiters_1m(n, clock):
+    await cancel_waiters(n, clock)
+
+
 async def memory(n, clock):
     loop = asyncio.get_running_loop()
     gates = [None] * n
@@ -201,6 +278,11 @@ WORKLOADS = {
         timers,
         cancel,
         cancel_sleep,
+        lock,
+        queue,
+        queue_many,
+        cancel_waiters,
+        cancel_waiters_1m,
         memory,
     )
 }
