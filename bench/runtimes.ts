@@ -30,6 +30,7 @@ export const RUNTIME_NAMES = [
   'effection',
   'asyncio',
   'uvloop',
+  'trio',
 ] as const;
 
 type RuntimeName = (typeof RUNTIME_NAMES)[number];
@@ -110,14 +111,14 @@ export function findRuntimes(options: Options, note: (text: string) => void): Ru
   for (const name of RUNTIME_NAMES) {
     if (!wanted(name)) continue;
     const program = NODE_PROGRAMS[name];
-    if (program !== undefined) {
-      if (name in PEERS && peersMissing !== null) continue;
+    if (program !== undefined && !(name in PEERS && peersMissing !== null)) {
       found.push(nodeRuntime(name, program, options.node, PEERS[name] ?? nodeVersion));
-    } else {
-      const python = pythonRuntime(name, options.python);
-      if (typeof python === 'string') note(python);
-      else found.push(python);
     }
+    const pythonProgram = PYTHON_PROGRAMS[name];
+    if (pythonProgram === undefined) continue;
+    const python = pythonRuntime(name, pythonProgram, options.python);
+    if (typeof python === 'string') note(python);
+    else found.push(python);
   }
   return found;
 }
@@ -145,18 +146,33 @@ function nodeRuntime(name: string, program: NodeProgram, node: string, version: 
   };
 }
 
-/** CPython's asyncio, or the reason why it is left out. */
-function pythonRuntime(name: RuntimeName, python: string): Runtime | string {
+interface PythonProgram {
+  readonly workloads: string;
+  readonly flags: readonly string[];
+  readonly version: string;
+}
+
+const PYTHON_PROGRAMS: Partial<Record<RuntimeName, PythonProgram>> = {
+  asyncio: {
+    workloads: 'asyncio_core.py',
+    flags: [],
+    version: 'import platform; print(platform.python_version())',
+  },
+  uvloop: {
+    workloads: 'asyncio_core.py',
+    flags: ['--uvloop'],
+    version: 'import uvloop; print(uvloop.__version__)',
+  },
+  trio: { workloads: 'trio_core.py', flags: [], version: 'import trio; print(trio.__version__)' },
+};
+
+/** CPython's asyncio or another loop in Python, or the reason why it is left out. */
+function pythonRuntime(name: RuntimeName, program: PythonProgram, python: string): Runtime | string {
   // The interpreter itself, since `python3` may be a script that looks for it, which would count as start time.
   const file = ask(python, ['-c', 'import sys; print(sys.executable)']);
   if (file === null) return `without ${name}: cannot run ${python}`;
-  const probe =
-    name === 'uvloop'
-      ? 'import uvloop; print(uvloop.__version__)'
-      : 'import platform; print(platform.python_version())';
-  const version = ask(file, ['-c', probe]);
+  const version = ask(file, ['-c', program.version]);
   if (version === null) return `without ${name}: ${python} does not have it`;
-  const flags = name === 'uvloop' ? ['--uvloop'] : [];
   const importTime = `import time; t = time.perf_counter(); import ${name}; print((time.perf_counter() - t) * 1000)`;
   return {
     name,
@@ -170,7 +186,11 @@ function pythonRuntime(name: RuntimeName, python: string): Runtime | string {
         return { file, args: [pathOf(`workloads/hello/${name}_hello.py`, SOURCES)], cwd };
       }
       const cell = [workload.name, String(n), String(workload.opsPerN ?? 1), String(fillMs)];
-      return { file, args: [pathOf('workloads/asyncio_core.py', SOURCES), ...flags, ...cell], cwd };
+      return {
+        file,
+        args: [pathOf(`workloads/${program.workloads}`, SOURCES), ...cell, ...program.flags],
+        cwd,
+      };
     },
   };
 }

@@ -1,62 +1,9 @@
-"""The workloads in CPython's asyncio, and the child process that measures them (see ../child.ts).
-
-Arguments: workload, n, operations per n, milliseconds to fill; with --uvloop on uvloop's loop.
-"""
+"""The workloads in CPython's asyncio; with --uvloop on uvloop's loop."""
 
 import asyncio
-import gc
-import json
-import math
 import sys
-import time
-import tracemalloc
 
-MANY = 1000
-CONTENDERS = 100
-ROOM = 10
-PEERS = 8
-MIN_REPETITIONS = 3
-
-
-class Stopwatch:
-    """Wall and CPU time in milliseconds between start and stop."""
-
-    def start(self):
-        self.cpu_ms = time.process_time()
-        self.wall_ms = time.perf_counter()
-
-    def stop(self):
-        self.wall_ms = (time.perf_counter() - self.wall_ms) * 1000
-        self.cpu_ms = (time.process_time() - self.cpu_ms) * 1000
-
-
-class Scales:
-    """Memory that Python allocated between start and stop and did not free."""
-
-    def start(self):
-        gc.collect()
-        tracemalloc.start()
-        self.before = tracemalloc.get_traced_memory()[0]
-
-    def stop(self):
-        gc.collect()
-        self.bytes = tracemalloc.get_traced_memory()[0] - self.before
-        tracemalloc.stop()
-
-
-def check(actual, expected):
-    if actual != expected:
-        raise AssertionError(f"expected {expected}, got {actual}")
-
-
-def deadlines(n):
-    """The same list as in clock.ts."""
-    state = 12345
-    delays = []
-    for _ in range(n):
-        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
-        delays.append(0.001 + state / 0x7FFFFFFF * (n / 200_000))
-    return delays
+from clock import CONTENDERS, MANY, PEERS, ROOM, check, deadlines, main
 
 
 async def yields(times):
@@ -290,30 +237,12 @@ WORKLOADS = {
 
 def run(workload, n, clock):
     asyncio.run(workload(n, clock))
-    return clock
-
-
-def main(name, n, ops_per_n, fill_ms):
-    workload = WORKLOADS[name]
-    if name == "memory":
-        run(workload, math.ceil(n / 10), Scales())
-        return {"bytes": [run(workload, n, Scales()).bytes / n]}
-    run(workload, math.ceil(n / 5), Stopwatch())
-    wall, cpu, ms = [], [], 0.0
-    begin = time.perf_counter()
-    while ms < fill_ms or (len(wall) < MIN_REPETITIONS and ms < 3 * fill_ms):
-        watch = run(workload, n, Stopwatch())
-        wall.append(watch.wall_ms * 1e6 / (n * ops_per_n))
-        cpu.append(watch.cpu_ms * 1e6 / (n * ops_per_n))
-        ms = (time.perf_counter() - begin) * 1000
-    return {"wall": wall, "cpu": cpu}
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    if "--uvloop" in arguments:
+    if "--uvloop" in sys.argv:
         import uvloop
 
-        arguments.remove("--uvloop")
+        sys.argv.remove("--uvloop")
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    print(json.dumps(main(arguments[0], *map(int, arguments[1:]))))
+    main(WORKLOADS, run)
