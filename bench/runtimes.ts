@@ -188,7 +188,7 @@ function pythonRuntime(name: RuntimeName, program: PythonProgram, python: string
       const cell = [workload.name, String(n), String(workload.opsPerN ?? 1), String(fillMs)];
       return {
         file,
-        args: [pathOf(`workloads/${program.workloads}`, SOURCES), ...cell, ...program.flags],
+        args: ['-B', pathOf(`workloads/${program.workloads}`, SOURCES), ...cell, ...program.flags],
         cwd,
       };
     },
