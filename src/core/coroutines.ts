@@ -25,7 +25,7 @@ export type Runnable<T> = Iterator<Suspend, T, unknown>;
  * `[Symbol.iterator]`.
  */
 export abstract class BaseCoroutine<T> implements Coroutine<T> {
-  private declare claimed: boolean;
+  declare private claimed: boolean;
 
   constructor() {
     this.claimed = false;

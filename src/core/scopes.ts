@@ -26,7 +26,7 @@ const PARKED_DRIVER = 4;
 /** The part of a task that a timeout, a group or (the root) the task itself may cancel. */
 export abstract class Scope implements CancelTarget {
   // Declared only, as in `Future`.
-  protected declare state: number;
+  declare protected state: number;
 
   constructor() {
     this.state = 0;

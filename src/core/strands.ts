@@ -67,10 +67,10 @@ export class Strand {
   // Declared only, as in `Future`.
   declare scope: Scope;
   /** @internal */ declare _waiter: Future<any> | null;
-  private declare resolve: Settle | null;
-  private declare reject: Settle | null;
-  private declare chain: Chain | null;
-  private declare state: number;
+  declare private resolve: Settle | null;
+  declare private reject: Settle | null;
+  declare private chain: Chain | null;
+  declare private state: number;
   declare previous: Strand | null;
   declare next: Strand | null;
 
