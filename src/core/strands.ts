@@ -249,8 +249,9 @@ export class CoroutineStrand extends Strand {
     return false;
   }
 
+  // No private methods: they would cost each strand a field.
   /** Throw `error` into the coroutine, in a turn of the loop. */
-  #throwSoon(error: unknown): void {
+  private throwSoon(error: unknown): void {
     this.#thrown = { error };
     this.wait(null);
   }
@@ -279,18 +280,18 @@ export class CoroutineStrand extends Strand {
     current.driver = driver;
     current.owner = owner;
     if (result.done) this.end(true, result.value);
-    else if (result.value === SUSPEND) this.#suspend();
-    else if (result.value !== PARK) this.#throwSoon(badYield(result.value, this._task));
+    else if (result.value === SUSPEND) this.suspend();
+    else if (result.value !== PARK) this.throwSoon(badYield(result.value, this._task));
   }
 
-  #suspend(): void {
+  private suspend(): void {
     const future = this._waiter;
     const problem = future === null ? null : whyNotAwaitable(future, this._loop, this._task);
     if (problem === null) {
       this.wait(future);
     } else {
       this._waiter = null;
-      this.#throwSoon(problem);
+      this.throwSoon(problem);
     }
   }
 }
