@@ -106,7 +106,7 @@ export const WORKLOADS: readonly Workload[] = [
     about: 'the same with more of them: it must not cost more per task',
     measures: 'wall',
     n: 1_000_000,
-    quickN: 200_000,
+    quickN: 100_000,
   },
   {
     name: 'memory',

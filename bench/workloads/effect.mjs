@@ -182,10 +182,6 @@ const programs = {
     check(yield* countCancelled(fibers), n);
   },
 
-  *cancel_waiters_1m(n, clock) {
-    yield* programs.cancel_waiters(n, clock);
-  },
-
   *memory(n, clock) {
     const gates = new Array(n);
     clock.start();

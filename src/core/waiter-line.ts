@@ -224,7 +224,11 @@ export class Passage<T, A> extends BaseCoroutine<T> {
 }
 
 /** Let async code in `scope` go on in this microtask: what `Strand.end` does, for a wait that never was. */
-function settleNow<R>(scope: Scope, settle: (value: any) => R | PromiseLike<R>, value: unknown): PromiseLike<R> {
+function settleNow<R>(
+  scope: Scope,
+  settle: (value: any) => R | PromiseLike<R>,
+  value: unknown,
+): PromiseLike<R> {
   scope.root.loop._needDrain();
   if (current.storage === null) current.drainScope = scope;
   try {
