@@ -183,6 +183,7 @@ export class Passage<T, A> extends BaseCoroutine<T> {
     const scope = current.owner === null ? callerScope() : null;
     if (
       scope === null ||
+      scope.root.liveTask === null ||
       scope.root.loop !== current.loop ||
       scope.root.loop._notesAwaits ||
       this._isClaimed() ||
