@@ -203,7 +203,7 @@ export class Passage<T, A> extends BaseCoroutine<T> {
     this.#waiter = result;
     const strand = new CoroutineStrand(scope, this, onResult, onError);
     strand.wait(result);
-    return strand as PromiseLike<any>;
+    return strand;
   }
 
   throw(error: unknown): never {
