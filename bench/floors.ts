@@ -25,8 +25,12 @@ export const FLOORS: readonly Floor[] = [
   ...betterThanCPython('gather10k', 9, 1.2),
   ...betterThanCPython('timers', 5, 1.6),
   ...betterThanCPython('cancel', 1, 1.2),
+  ...betterThanCPython('lock', 25, 4.5),
+  ...betterThanCPython('queue', 10, 1.8),
   { workload: 'yield0', runtime: 'generators', against: 'effect', limit: 10 },
   { workload: 'gather10k', runtime: 'generators', against: 'effect', limit: 10 },
+  { workload: 'lock', runtime: 'generators', against: 'effect', limit: 10 },
+  { workload: 'queue', runtime: 'generators', against: 'effect', limit: 10 },
   ...['yield0', 'deep10', 'spawn_yield_seq', 'gather10k'].map((workload) => ({
     workload,
     runtime: 'async-functions',

@@ -5,7 +5,7 @@ const HELP = `Usage: npm run bench -- [options]
 
 Measures the core beside other libraries and CPython's asyncio in one interleaved run.
 
-  --quick              smaller sizes, one round (below a minute)
+  --quick              smaller sizes, one round (one to two minutes)
   --only NAME,...      these workloads only
   --runtime NAME,...   these runtimes only
   --rounds N           rounds of the whole table (default 3, with --quick 1)

@@ -1,59 +1,9 @@
-"""The workloads in CPython's asyncio, and the child process that measures them (see ../child.ts).
-
-Arguments: workload, n, operations per n, milliseconds to fill; with --uvloop on uvloop's loop.
-"""
+"""The workloads in CPython's asyncio; with --uvloop on uvloop's loop."""
 
 import asyncio
-import gc
-import json
-import math
 import sys
-import time
-import tracemalloc
 
-MANY = 1000
-MIN_REPETITIONS = 3
-
-
-class Stopwatch:
-    """Wall and CPU time in milliseconds between start and stop."""
-
-    def start(self):
-        self.cpu_ms = time.process_time()
-        self.wall_ms = time.perf_counter()
-
-    def stop(self):
-        self.wall_ms = (time.perf_counter() - self.wall_ms) * 1000
-        self.cpu_ms = (time.process_time() - self.cpu_ms) * 1000
-
-
-class Scales:
-    """Memory that Python allocated between start and stop and did not free."""
-
-    def start(self):
-        gc.collect()
-        tracemalloc.start()
-        self.before = tracemalloc.get_traced_memory()[0]
-
-    def stop(self):
-        gc.collect()
-        self.bytes = tracemalloc.get_traced_memory()[0] - self.before
-        tracemalloc.stop()
-
-
-def check(actual, expected):
-    if actual != expected:
-        raise AssertionError(f"expected {expected}, got {actual}")
-
-
-def deadlines(n):
-    """The same list as in clock.ts."""
-    state = 12345
-    delays = []
-    for _ in range(n):
-        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
-        delays.append(0.001 + state / 0x7FFFFFFF * (n / 200_000))
-    return delays
+from clock import CONTENDERS, MANY, PEERS, ROOM, check, deadlines, main
 
 
 async def yields(times):
@@ -80,6 +30,29 @@ async def parked(gate):
 async def sleeper(seconds):
     await asyncio.sleep(seconds)
     return 1
+
+
+async def contend(lock, times):
+    for _ in range(times):
+        async with lock:
+            await asyncio.sleep(0)
+    return times
+
+
+async def produce(queue, items):
+    for _ in range(items):
+        await queue.put(1)
+
+
+async def consume(queue, items):
+    total = 0
+    for _ in range(items):
+        total += await queue.get()
+    return total
+
+
+async def stand_in_line(lock):
+    await lock.acquire()
 
 
 async def cancel_all(tasks):
@@ -175,6 +148,57 @@ async def cancel_sleep(n, clock):
     check(cancelled, n)
 
 
+async def lock(n, clock):
+    lock = asyncio.Lock()
+    clock.start()
+    tasks = [asyncio.create_task(contend(lock, n // CONTENDERS)) for _ in range(CONTENDERS)]
+    total = 0
+    for task in tasks:
+        total += await task
+    clock.stop()
+    check(total, n)
+
+
+async def queue(n, clock):
+    queue = asyncio.Queue(ROOM)
+    clock.start()
+    producer = asyncio.create_task(produce(queue, n))
+    consumer = asyncio.create_task(consume(queue, n))
+    await producer
+    total = await consumer
+    clock.stop()
+    check(total, n)
+
+
+async def queue_many(n, clock):
+    queue = asyncio.Queue(ROOM)
+    clock.start()
+    producers = [asyncio.create_task(produce(queue, n // PEERS)) for _ in range(PEERS)]
+    consumers = [asyncio.create_task(consume(queue, n // PEERS)) for _ in range(PEERS)]
+    total = 0
+    for producer in producers:
+        await producer
+    for consumer in consumers:
+        total += await consumer
+    clock.stop()
+    check(total, n)
+
+
+async def cancel_waiters(n, clock):
+    lock = asyncio.Lock()
+    await lock.acquire()
+    tasks = [asyncio.create_task(stand_in_line(lock)) for _ in range(n)]
+    await yields(2)
+    clock.start()
+    cancelled = await cancel_all(tasks)
+    clock.stop()
+    check(cancelled, n)
+
+
+async def cancel_waiters_1m(n, clock):
+    await cancel_waiters(n, clock)
+
+
 async def memory(n, clock):
     loop = asyncio.get_running_loop()
     gates = [None] * n
@@ -201,6 +225,11 @@ WORKLOADS = {
         timers,
         cancel,
         cancel_sleep,
+        lock,
+        queue,
+        queue_many,
+        cancel_waiters,
+        cancel_waiters_1m,
         memory,
     )
 }
@@ -208,30 +237,12 @@ WORKLOADS = {
 
 def run(workload, n, clock):
     asyncio.run(workload(n, clock))
-    return clock
-
-
-def main(name, n, ops_per_n, fill_ms):
-    workload = WORKLOADS[name]
-    if name == "memory":
-        run(workload, math.ceil(n / 10), Scales())
-        return {"bytes": [run(workload, n, Scales()).bytes / n]}
-    run(workload, math.ceil(n / 5), Stopwatch())
-    wall, cpu, ms = [], [], 0.0
-    begin = time.perf_counter()
-    while ms < fill_ms or (len(wall) < MIN_REPETITIONS and ms < 3 * fill_ms):
-        watch = run(workload, n, Stopwatch())
-        wall.append(watch.wall_ms * 1e6 / (n * ops_per_n))
-        cpu.append(watch.cpu_ms * 1e6 / (n * ops_per_n))
-        ms = (time.perf_counter() - begin) * 1000
-    return {"wall": wall, "cpu": cpu}
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
-    if "--uvloop" in arguments:
+    if "--uvloop" in sys.argv:
         import uvloop
 
-        arguments.remove("--uvloop")
+        sys.argv.remove("--uvloop")
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    print(json.dumps(main(arguments[0], *map(int, arguments[1:]))))
+    main(WORKLOADS, run)

@@ -13,6 +13,13 @@ export interface WorkloadModule {
 /** Number of tasks of `yield_many`. */
 export const MANY = 1000;
 
+/** Tasks that contend in `lock`. */
+export const CONTENDERS = 100;
+
+/** Room in the queue of `queue` and `queue_many`, and what each side of the latter has. */
+export const ROOM = 10;
+export const PEERS = 8;
+
 /** Throw unless the work was really done; also keeps results alive, so that no compiler drops the work. */
 export function check(actual: number, expected: number): void {
   if (actual !== expected) throw new Error(`expected ${expected}, got ${actual}`);

@@ -1,6 +1,6 @@
 // The workloads in Effect. Runs as a copy beside the installed package (see ../peers.ts).
-import { Deferred, Effect, Exit, Fiber } from 'effect';
-import { check, deadlines, MANY } from './clock.js';
+import { Deferred, Effect, Exit, Fiber, Queue, Semaphore } from 'effect';
+import { check, CONTENDERS, deadlines, MANY, PEERS, ROOM } from './clock.js';
 
 const yields = Effect.fnUntraced(function* (times) {
   for (let i = 0; i < times; i++) yield* Effect.yieldNow;
@@ -30,6 +30,21 @@ const countCancelled = Effect.fnUntraced(function* (fibers) {
   let cancelled = 0;
   for (const fiber of fibers) if (Exit.isFailure(yield* Fiber.await(fiber))) cancelled++;
   return cancelled;
+});
+
+const contend = Effect.fnUntraced(function* (lock, times) {
+  for (let i = 0; i < times; i++) yield* lock.withPermits(1)(Effect.yieldNow);
+  return times;
+});
+
+const produce = Effect.fnUntraced(function* (queue, items) {
+  for (let i = 0; i < items; i++) yield* Queue.offer(queue, 1);
+});
+
+const consume = Effect.fnUntraced(function* (queue, items) {
+  let sum = 0;
+  for (let i = 0; i < items; i++) sum += yield* Queue.take(queue);
+  return sum;
 });
 
 const programs = {
@@ -112,6 +127,54 @@ const programs = {
   *cancel_sleep(n, clock) {
     const fibers = [];
     for (let i = 0; i < n; i++) fibers.push(yield* Effect.forkChild(sleeper(3600)));
+    yield* yields(2);
+    clock.start();
+    yield* Fiber.interruptAll(fibers);
+    clock.stop();
+    check(yield* countCancelled(fibers), n);
+  },
+
+  *lock(n, clock) {
+    const lock = yield* Semaphore.make(1);
+    const fibers = [];
+    let sum = 0;
+    clock.start();
+    for (let i = 0; i < CONTENDERS; i++) fibers.push(yield* Effect.forkChild(contend(lock, n / CONTENDERS)));
+    for (const fiber of fibers) sum += yield* Fiber.join(fiber);
+    clock.stop();
+    check(sum, n);
+  },
+
+  *queue(n, clock) {
+    const queue = yield* Queue.bounded(ROOM);
+    clock.start();
+    const producer = yield* Effect.forkChild(produce(queue, n));
+    const consumer = yield* Effect.forkChild(consume(queue, n));
+    yield* Fiber.join(producer);
+    const sum = yield* Fiber.join(consumer);
+    clock.stop();
+    check(sum, n);
+  },
+
+  *queue_many(n, clock) {
+    const queue = yield* Queue.bounded(ROOM);
+    const producers = [];
+    const consumers = [];
+    let sum = 0;
+    clock.start();
+    for (let i = 0; i < PEERS; i++) producers.push(yield* Effect.forkChild(produce(queue, n / PEERS)));
+    for (let i = 0; i < PEERS; i++) consumers.push(yield* Effect.forkChild(consume(queue, n / PEERS)));
+    for (const producer of producers) yield* Fiber.join(producer);
+    for (const consumer of consumers) sum += yield* Fiber.join(consumer);
+    clock.stop();
+    check(sum, n);
+  },
+
+  *cancel_waiters(n, clock) {
+    const lock = yield* Semaphore.make(1);
+    yield* lock.take(1);
+    const fibers = [];
+    for (let i = 0; i < n; i++) fibers.push(yield* Effect.forkChild(lock.take(1)));
     yield* yields(2);
     clock.start();
     yield* Fiber.interruptAll(fibers);

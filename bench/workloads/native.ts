@@ -2,7 +2,7 @@
  * The workloads as plain promise code, with one setImmediate per yield. What plain promises have no counterpart
  * for (a task that starts later, cancellation) is left out.
  */
-import { check, type Clock, deadlines, MANY, type WorkloadModule } from './clock.ts';
+import { check, type Clock, CONTENDERS, deadlines, MANY, PEERS, ROOM, type WorkloadModule } from './clock.ts';
 
 function tick(): Promise<void> {
   return new Promise((resolve) => {
@@ -29,6 +29,64 @@ async function nested(levels: number): Promise<number> {
 
 function sum(list: number[]): number {
   return list.reduce((total, x) => total + x, 0);
+}
+
+/** A lock as promise code has it: who comes while it is held leaves its `resolve`. */
+class Lock {
+  #held = false;
+  readonly #line: (() => void)[] = [];
+
+  async acquire(): Promise<void> {
+    if (this.#held) await new Promise<void>((resolve) => this.#line.push(resolve));
+    this.#held = true;
+  }
+
+  release(): void {
+    const next = this.#line.shift();
+    if (next === undefined) this.#held = false;
+    else next();
+  }
+}
+
+class Queue<T> {
+  readonly #items: T[] = [];
+  readonly #getters: (() => void)[] = [];
+  readonly #putters: (() => void)[] = [];
+
+  async put(item: T): Promise<void> {
+    while (this.#items.length >= ROOM) await new Promise<void>((resolve) => this.#putters.push(resolve));
+    this.#items.push(item);
+    this.#getters.shift()?.();
+  }
+
+  async get(): Promise<T> {
+    while (this.#items.length === 0) await new Promise<void>((resolve) => this.#getters.push(resolve));
+    const item = this.#items.shift() as T;
+    this.#putters.shift()?.();
+    return item;
+  }
+}
+
+async function contend(lock: Lock, times: number): Promise<number> {
+  for (let i = 0; i < times; i++) {
+    await lock.acquire();
+    try {
+      await tick();
+    } finally {
+      lock.release();
+    }
+  }
+  return times;
+}
+
+async function produce(queue: Queue<number>, items: number): Promise<void> {
+  for (let i = 0; i < items; i++) await queue.put(1);
+}
+
+async function consume(queue: Queue<number>, items: number): Promise<number> {
+  let total = 0;
+  for (let i = 0; i < items; i++) total += await queue.get();
+  return total;
 }
 
 export const workloads: WorkloadModule['workloads'] = {
@@ -77,6 +135,35 @@ export const workloads: WorkloadModule['workloads'] = {
         return 1;
       }),
     );
+    clock.stop();
+    check(sum(results), n);
+  },
+
+  async lock(n: number, clock: Clock) {
+    const lock = new Lock();
+    clock.start();
+    const results = await Promise.all(
+      Array.from({ length: CONTENDERS }, () => contend(lock, n / CONTENDERS)),
+    );
+    clock.stop();
+    check(sum(results), n);
+  },
+
+  async queue(n: number, clock: Clock) {
+    const queue = new Queue<number>();
+    clock.start();
+    const [total] = await Promise.all([consume(queue, n), produce(queue, n)]);
+    clock.stop();
+    check(total, n);
+  },
+
+  async queue_many(n: number, clock: Clock) {
+    const queue = new Queue<number>();
+    clock.start();
+    const producers = Array.from({ length: PEERS }, () => produce(queue, n / PEERS));
+    const consumers = Array.from({ length: PEERS }, () => consume(queue, n / PEERS));
+    await Promise.all(producers);
+    const results = await Promise.all(consumers);
     clock.stop();
     check(sum(results), n);
   },

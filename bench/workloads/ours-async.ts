@@ -1,6 +1,6 @@
 /** The workloads as async functions of this library. */
 import * as asyncio from 'asyncio-ts';
-import { check, type Clock, deadlines, MANY, type WorkloadModule } from './clock.ts';
+import { check, type Clock, CONTENDERS, deadlines, MANY, PEERS, ROOM, type WorkloadModule } from './clock.ts';
 
 async function yields(times: number): Promise<number> {
   for (let i = 0; i < times; i++) await asyncio.sleep(0);
@@ -45,6 +45,35 @@ async function cancelAll(tasks: asyncio.Task<unknown>[]): Promise<number> {
     }
   }
   return cancelled;
+}
+
+async function contend(lock: asyncio.Lock, times: number): Promise<number> {
+  for (let i = 0; i < times; i++) {
+    await lock.acquire();
+    try {
+      await asyncio.sleep(0);
+    } finally {
+      lock.release();
+    }
+  }
+  return times;
+}
+
+async function produce(queue: asyncio.Queue<number>, items: number): Promise<void> {
+  for (let i = 0; i < items; i++) await queue.put(1);
+}
+
+async function consume(queue: asyncio.Queue<number>, items: number): Promise<number> {
+  let sum = 0;
+  for (let i = 0; i < items; i++) sum += await queue.get();
+  return sum;
+}
+
+// Whoever is cancelled in line never holds it.
+function standInLine(lock: asyncio.Lock) {
+  return async () => {
+    await lock.acquire();
+  };
 }
 
 const programs = {
@@ -125,6 +154,60 @@ const programs = {
     const cancelled = await cancelAll(tasks);
     clock.stop();
     check(cancelled, n);
+  },
+
+  async lock(n: number, clock: Clock) {
+    const lock = new asyncio.Lock();
+    let sum = 0;
+    clock.start();
+    const tasks = Array.from({ length: CONTENDERS }, () =>
+      asyncio.createTask(() => contend(lock, n / CONTENDERS)),
+    );
+    for (const task of tasks) sum += await task;
+    clock.stop();
+    check(sum, n);
+  },
+
+  async queue(n: number, clock: Clock) {
+    const queue = new asyncio.Queue<number>(ROOM);
+    clock.start();
+    const producer = asyncio.createTask(() => produce(queue, n));
+    const consumer = asyncio.createTask(() => consume(queue, n));
+    await producer;
+    const sum = await consumer;
+    clock.stop();
+    check(sum, n);
+  },
+
+  async queue_many(n: number, clock: Clock) {
+    const queue = new asyncio.Queue<number>(ROOM);
+    let sum = 0;
+    clock.start();
+    const producers = Array.from({ length: PEERS }, () =>
+      asyncio.createTask(() => produce(queue, n / PEERS)),
+    );
+    const consumers = Array.from({ length: PEERS }, () =>
+      asyncio.createTask(() => consume(queue, n / PEERS)),
+    );
+    for (const producer of producers) await producer;
+    for (const consumer of consumers) sum += await consumer;
+    clock.stop();
+    check(sum, n);
+  },
+
+  async cancel_waiters(n: number, clock: Clock) {
+    const lock = new asyncio.Lock();
+    await lock.acquire();
+    const tasks = Array.from({ length: n }, () => asyncio.createTask(standInLine(lock)));
+    await yields(2);
+    clock.start();
+    const cancelled = await cancelAll(tasks);
+    clock.stop();
+    check(cancelled, n);
+  },
+
+  async cancel_waiters_1m(n: number, clock: Clock) {
+    await programs.cancel_waiters(n, clock);
   },
 
   async memory(n: number, clock: Clock) {

@@ -1,6 +1,6 @@
 /** The workloads as generator functions of this library. */
 import * as asyncio from 'asyncio-ts';
-import { check, type Clock, deadlines, MANY, type WorkloadModule } from './clock.ts';
+import { check, type Clock, CONTENDERS, deadlines, MANY, PEERS, ROOM, type WorkloadModule } from './clock.ts';
 
 function* yields(times: number) {
   for (let i = 0; i < times; i++) yield* asyncio.sleep(0);
@@ -41,6 +41,33 @@ function* cancelAll(tasks: asyncio.Task<unknown>[]) {
     }
   }
   return cancelled;
+}
+
+function* contend(lock: asyncio.Lock, times: number) {
+  for (let i = 0; i < times; i++) {
+    yield* lock.acquire();
+    try {
+      yield* asyncio.sleep(0);
+    } finally {
+      lock.release();
+    }
+  }
+  return times;
+}
+
+function* produce(queue: asyncio.Queue<number>, items: number) {
+  for (let i = 0; i < items; i++) yield* queue.put(1);
+}
+
+function* consume(queue: asyncio.Queue<number>, items: number) {
+  let sum = 0;
+  for (let i = 0; i < items; i++) sum += yield* queue.get();
+  return sum;
+}
+
+// Whoever is cancelled in line never holds it.
+function* standInLine(lock: asyncio.Lock) {
+  yield* lock.acquire();
 }
 
 export const programs = {
@@ -121,6 +148,54 @@ export const programs = {
     const cancelled = yield* cancelAll(tasks);
     clock.stop();
     check(cancelled, n);
+  },
+
+  *lock(n: number, clock: Clock) {
+    const lock = new asyncio.Lock();
+    let sum = 0;
+    clock.start();
+    const tasks = Array.from({ length: CONTENDERS }, () => asyncio.createTask(contend(lock, n / CONTENDERS)));
+    for (const task of tasks) sum += yield* task;
+    clock.stop();
+    check(sum, n);
+  },
+
+  *queue(n: number, clock: Clock) {
+    const queue = new asyncio.Queue<number>(ROOM);
+    clock.start();
+    const producer = asyncio.createTask(produce(queue, n));
+    const consumer = asyncio.createTask(consume(queue, n));
+    yield* producer;
+    const sum = yield* consumer;
+    clock.stop();
+    check(sum, n);
+  },
+
+  *queue_many(n: number, clock: Clock) {
+    const queue = new asyncio.Queue<number>(ROOM);
+    let sum = 0;
+    clock.start();
+    const producers = Array.from({ length: PEERS }, () => asyncio.createTask(produce(queue, n / PEERS)));
+    const consumers = Array.from({ length: PEERS }, () => asyncio.createTask(consume(queue, n / PEERS)));
+    for (const producer of producers) yield* producer;
+    for (const consumer of consumers) sum += yield* consumer;
+    clock.stop();
+    check(sum, n);
+  },
+
+  *cancel_waiters(n: number, clock: Clock) {
+    const lock = new asyncio.Lock();
+    yield* lock.acquire();
+    const tasks = Array.from({ length: n }, () => asyncio.createTask(standInLine(lock)));
+    yield* yields(2);
+    clock.start();
+    const cancelled = yield* cancelAll(tasks);
+    clock.stop();
+    check(cancelled, n);
+  },
+
+  *cancel_waiters_1m(n: number, clock: Clock) {
+    yield* programs.cancel_waiters(n, clock);
   },
 
   *memory(n: number, clock: Clock) {

@@ -25,7 +25,11 @@ export type Runnable<T> = Iterator<Suspend, T, unknown>;
  * `[Symbol.iterator]`.
  */
 export abstract class BaseCoroutine<T> implements Coroutine<T> {
-  #claimed = false;
+  declare private claimed: boolean;
+
+  constructor() {
+    this.claimed = false;
+  }
 
   abstract get name(): string;
   abstract next(sent?: unknown): IteratorResult<Suspend, T>;
@@ -39,20 +43,20 @@ export abstract class BaseCoroutine<T> implements Coroutine<T> {
 
   /** @internal */
   _isClaimed(): boolean {
-    return this.#claimed;
+    return this.claimed;
   }
 
   /** @internal Mark it as awaited. Only one may. */
   _claim(): Runnable<T> {
-    if (this.#claimed) throw new RuntimeError(this._spentMessage());
-    this.#claimed = true;
+    if (this.claimed) throw new RuntimeError(this._spentMessage());
+    this.claimed = true;
     forgetUnawaited(this);
     return this;
   }
 
   /** @internal Nobody will await it, and that is right. */
   _disown(): void {
-    this.#claimed = true;
+    this.claimed = true;
     forgetUnawaited(this);
   }
 

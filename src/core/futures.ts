@@ -36,13 +36,14 @@ const creation = new WeakMap<object, StackFrame[]>();
  * Source: CPython 3.14 `asyncio.Future`.
  */
 export class Future<T> implements Awaitable<T> {
-  /** @internal */ _loop: BaseEventLoop;
-  /** @internal */ _state: number = PENDING;
+  // Declared only: V8 cannot inline `super()` where the base class has class fields.
+  /** @internal */ declare _loop: BaseEventLoop;
+  /** @internal */ declare _state: number;
   // The result or the error; of a cancelled future the message or the kept error; of a pending task that must be
   // cancelled the message (CPython keeps both messages in one field, too).
-  /** @internal */ _value: unknown = undefined;
-  /** @internal */ _waiters: Waiter | Waiter[] | null = null;
-  /** @internal */ _flags = 0;
+  /** @internal */ declare _value: unknown;
+  /** @internal */ declare _waiters: Waiter | Waiter[] | null;
+  /** @internal */ declare _flags: number;
 
   /**
    * @param options.loop - the loop that it belongs to; default `getEventLoop()`.
@@ -50,6 +51,10 @@ export class Future<T> implements Awaitable<T> {
    */
   constructor(options?: { loop?: AbstractEventLoop | null }) {
     this._loop = (options?.loop ?? getEventLoop()) as BaseEventLoop;
+    this._state = PENDING;
+    this._value = undefined;
+    this._waiters = null;
+    this._flags = 0;
     if (this._loop.getDebug()) creation.set(this, extractStack());
     if (this._loop._notesAwaits) noteAtAwait(this);
   }

@@ -25,7 +25,12 @@ const PARKED_DRIVER = 4;
 
 /** The part of a task that a timeout, a group or (the root) the task itself may cancel. */
 export abstract class Scope implements CancelTarget {
-  protected state = 0;
+  // Declared only, as in `Future`.
+  declare protected state: number;
+
+  constructor() {
+    this.state = 0;
+  }
 
   abstract get parent(): Scope | null;
   abstract get root(): RootScope;

@@ -64,23 +64,29 @@ const SETTLED = 4;
  * It is also what `then` gives: `await` throws that away, but promise code may chain to it.
  */
 export class Strand {
-  scope: Scope;
-  /** @internal */ _waiter: Future<any> | null = null;
-  #resolve: Settle | null;
-  #reject: Settle | null;
-  #chain: Chain | null = null;
-  #state = 0;
-  previous: Strand | null = null;
-  next: Strand | null = null;
+  // Declared only, as in `Future`.
+  declare scope: Scope;
+  /** @internal */ declare _waiter: Future<any> | null;
+  declare private resolve: Settle | null;
+  declare private reject: Settle | null;
+  declare private chain: Chain | null;
+  declare private state: number;
+  declare previous: Strand | null;
+  declare next: Strand | null;
 
   constructor(scope: Scope, resolve: Settle, reject: Settle) {
     this.scope = scope;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this._waiter = null;
+    this.resolve = resolve;
+    this.reject = reject;
+    this.chain = null;
+    this.state = 0;
+    this.previous = null;
+    this.next = null;
   }
 
   get isOpen(): boolean {
-    return (this.#state & OPEN) !== 0;
+    return (this.state & OPEN) !== 0;
   }
 
   /** @internal */
@@ -97,7 +103,7 @@ export class Strand {
   wait(future: Future<any> | null): void {
     const { scope } = this;
     this._waiter = future;
-    this.#state |= OPEN;
+    this.state |= OPEN;
     scope.root.link(this);
     if (future === null) {
       scope.root.loop._push(this);
@@ -110,13 +116,13 @@ export class Strand {
   /** Cancel what it waits for; if that is over, its next step throws. */
   cancel(msg: unknown): void {
     if (this._waiter !== null && this._waiter.cancel(msg)) return;
-    this.#state |= MUST_CANCEL;
+    this.state |= MUST_CANCEL;
     const { liveTask } = this.scope.root;
     if (liveTask !== null) liveTask._value = msg;
   }
 
   dropUndelivered(): void {
-    this.#state &= ~MUST_CANCEL;
+    this.state &= ~MUST_CANCEL;
   }
 
   /** @internal */
@@ -126,8 +132,8 @@ export class Strand {
     const future = this._waiter;
     const { scope } = this;
     this._waiter = null;
-    let mustCancel = (this.#state & MUST_CANCEL) !== 0;
-    this.#state = 0;
+    let mustCancel = (this.state & MUST_CANCEL) !== 0;
+    this.state = 0;
     scope.root.unlink(this);
     if (hasUndelivered(scope)) {
       mustCancel = true;
@@ -146,33 +152,33 @@ export class Strand {
 
   /** Let the async code go on. */
   end(isResult: boolean, value: unknown): void {
-    const settle = (isResult ? this.#resolve : this.#reject) as Settle;
-    this.#resolve = null;
-    this.#reject = null;
-    this.#state = SETTLED;
+    const settle = (isResult ? this.resolve : this.reject) as Settle;
+    this.resolve = null;
+    this.reject = null;
+    this.state = SETTLED;
     this._loop._needDrain();
     if (current.storage === null) current.drainScope = this.scope;
     let out: unknown;
     try {
       out = settle(value);
     } catch (error) {
-      this.#chain ??= new Chain();
-      this.#chain.reject(error);
+      this.chain ??= new Chain();
+      this.chain.reject(error);
       return;
     }
     // The functions that `await` gives return nothing.
-    if (out === undefined && this.#chain === null) return;
-    this.#chain ??= new Chain();
-    this.#chain.resolve(out);
+    if (out === undefined && this.chain === null) return;
+    this.chain ??= new Chain();
+    this.chain.resolve(out);
   }
 
   // As a getter, since a private method would cost each strand a field.
   private get chained(): Promise<any> {
-    if (this.#chain === null) {
-      this.#chain = new Chain();
-      if (this.#state & SETTLED) this.#chain.resolve(undefined);
+    if (this.chain === null) {
+      this.chain = new Chain();
+      if (this.state & SETTLED) this.chain.resolve(undefined);
     }
-    return this.#chain.promise;
+    return this.chain.promise;
   }
 
   // biome-ignore lint/suspicious/noThenProperty: it stands for a promise
@@ -243,8 +249,9 @@ export class CoroutineStrand extends Strand {
     return false;
   }
 
+  // No private methods: they would cost each strand a field.
   /** Throw `error` into the coroutine, in a turn of the loop. */
-  #throwSoon(error: unknown): void {
+  private throwSoon(error: unknown): void {
     this.#thrown = { error };
     this.wait(null);
   }
@@ -273,18 +280,18 @@ export class CoroutineStrand extends Strand {
     current.driver = driver;
     current.owner = owner;
     if (result.done) this.end(true, result.value);
-    else if (result.value === SUSPEND) this.#suspend();
-    else if (result.value !== PARK) this.#throwSoon(badYield(result.value, this._task));
+    else if (result.value === SUSPEND) this.suspend();
+    else if (result.value !== PARK) this.throwSoon(badYield(result.value, this._task));
   }
 
-  #suspend(): void {
+  private suspend(): void {
     const future = this._waiter;
     const problem = future === null ? null : whyNotAwaitable(future, this._loop, this._task);
     if (problem === null) {
       this.wait(future);
     } else {
       this._waiter = null;
-      this.#throwSoon(problem);
+      this.throwSoon(problem);
     }
   }
 }

@@ -28,7 +28,8 @@ export const unawaited = { enabled: false, debug: false };
 
 /** New ones, and those that were not claimed when the list was looked through the last time. */
 // A list of fixed length that is filled by place: `push` would cost as much as the coroutine.
-const nursery = new Array<Forgettable | null>(UNAWAITED_NURSERY).fill(null);
+// Renewed when it is full: to note a new object in an old one costs the collector several times as much as in a new one.
+let nursery = newNursery();
 let nurserySize = 0;
 let survivors: Forgettable[] = [];
 const places = new WeakMap<Forgettable, StackFrame[]>();
@@ -55,25 +56,28 @@ export function forgetUnawaited(coro: Forgettable): void {
 
 /** Let go of what was claimed, and of all that it holds. Called when a loop has nothing to do. */
 export function releaseClaimed(): void {
-  const unclaimed = takeNursery();
-  for (const coro of unclaimed) nursery[nurserySize++] = coro;
-}
-
-/** Empty the nursery; gives those that nobody has claimed. */
-function takeNursery(): Forgettable[] {
-  const unclaimed: Forgettable[] = [];
-  for (let i = 0; i < nurserySize; i++) {
+  const size = nurserySize;
+  nurserySize = 0;
+  for (let i = 0; i < size; i++) {
     const coro = nursery[i] as Forgettable;
     nursery[i] = null;
-    if (!coro._isClaimed()) unclaimed.push(coro);
+    if (!coro._isClaimed()) nursery[nurserySize++] = coro;
   }
-  nurserySize = 0;
-  return unclaimed;
+}
+
+function newNursery(): (Forgettable | null)[] {
+  return new Array<Forgettable | null>(UNAWAITED_NURSERY).fill(null);
 }
 
 function sweep(): void {
   for (const coro of survivors) if (!coro._isClaimed()) watch(coro);
-  survivors = takeNursery();
+  survivors = [];
+  for (let i = 0; i < nurserySize; i++) {
+    const coro = nursery[i] as Forgettable;
+    if (!coro._isClaimed()) survivors.push(coro);
+  }
+  nursery = newNursery();
+  nurserySize = 0;
 }
 
 function watch(coro: Forgettable): void {

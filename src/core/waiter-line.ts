@@ -6,7 +6,9 @@ import type { BaseEventLoop } from './base-events.ts';
 import { BaseCoroutine } from './coroutines.ts';
 import { Future } from './futures.ts';
 import type { LoopBound } from './mixins.ts';
-import { PENDING, RESULT } from './running.ts';
+import { current, PENDING, RESULT } from './running.ts';
+import type { Scope } from './scopes.ts';
+import { callerScope, CoroutineStrand } from './strands.ts';
 import type { Suspend } from './types.ts';
 
 /** A place in a line: a future that is set when its turn has come. */
@@ -158,17 +160,17 @@ export class Passage<T, A> extends BaseCoroutine<T> {
   next(sent?: unknown): IteratorResult<Suspend, T> {
     const waiter = this.#waiter;
     if (waiter !== null && waiter._state !== RESULT) {
-      if (waiter._state === PENDING) return this.#suspend(waiter, sent);
+      if (waiter._state === PENDING) return this.suspend(waiter, sent);
       return this.throw(waiter._takeError());
     }
     this.#waiter = null;
     const result = this.#gate._attempt(waiter, this.#argument);
     if (!(result instanceof LineWaiter)) return { done: true, value: result };
     this.#waiter = result;
-    return this.#suspend(result, undefined);
+    return this.suspend(result, undefined);
   }
 
-  #suspend(waiter: LineWaiter, sent: unknown): IteratorYieldResult<Suspend> {
+  private suspend(waiter: LineWaiter, sent: unknown): IteratorYieldResult<Suspend> {
     try {
       return waiter.next(sent) as IteratorYieldResult<Suspend>;
     } catch (error) {
@@ -177,19 +179,80 @@ export class Passage<T, A> extends BaseCoroutine<T> {
     }
   }
 
+  /**
+   * As any coroutine's; but where async code of a task goes through at once, as it mostly does, no strand is made for
+   * it.
+   */
+  // biome-ignore lint/suspicious/noThenProperty: coroutines are awaitable
+  override then<R1 = T, R2 = never>(
+    onResult?: ((value: T) => R1 | PromiseLike<R1>) | null,
+    onError?: ((error: unknown) => R2 | PromiseLike<R2>) | null,
+  ): PromiseLike<R1 | R2> {
+    const scope = current.owner === null ? callerScope() : null;
+    if (
+      scope === null ||
+      scope.root.liveTask === null ||
+      scope.root.loop !== current.loop ||
+      scope.root.loop._notesAwaits ||
+      this._isClaimed() ||
+      typeof onResult !== 'function' ||
+      typeof onError !== 'function'
+    ) {
+      return super.then(onResult, onError);
+    }
+    this._claim();
+    let result: T | LineWaiter;
+    try {
+      result = this.#gate._attempt(null, this.#argument);
+    } catch (error) {
+      return settleNow(scope, onError, error);
+    }
+    if (!(result instanceof LineWaiter)) return settleNow(scope, onResult, result);
+    this.#waiter = result;
+    const strand = new CoroutineStrand(scope, this, onResult, onError);
+    strand.wait(result);
+    return strand;
+  }
+
   throw(error: unknown): never {
-    this.#stop();
+    this.stop();
     throw error;
   }
 
   close(): void {
     this._disown();
-    this.#stop();
+    this.stop();
   }
 
-  #stop(): void {
+  // No private methods: they would cost each passage a field.
+  private stop(): void {
     const waiter = this.#waiter;
     this.#waiter = null;
     if (waiter !== null) this.#gate._giveUp(waiter);
   }
 }
+
+/** Let async code in `scope` go on in this microtask: what `Strand.end` does, for a wait that never was. */
+function settleNow<R>(
+  scope: Scope,
+  settle: (value: any) => R | PromiseLike<R>,
+  value: unknown,
+): PromiseLike<R> {
+  scope.root.loop._needDrain();
+  if (current.storage === null) current.drainScope = scope;
+  try {
+    const out = settle(value);
+    // `await` gives functions that return nothing, and looks at no promise.
+    return out === undefined ? (GONE_ON as PromiseLike<any>) : new Promise((resolve) => resolve(out));
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** Stands for a promise of undefined, which is made for whoever chains to it. */
+const GONE_ON: PromiseLike<void> & Pick<Promise<void>, 'catch' | 'finally'> = {
+  // biome-ignore lint/suspicious/noThenProperty: it stands for a promise
+  then: (onResult, onError) => Promise.resolve().then(onResult, onError),
+  catch: (onError) => Promise.resolve().catch(onError),
+  finally: (onEnd) => Promise.resolve().finally(onEnd),
+};
