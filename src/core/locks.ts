@@ -45,12 +45,16 @@ const runWithPermit = /* @__PURE__ */ heldRunner('Semaphore.run');
 /** The right to be in a section of one `Lock`. */
 class LockGuard implements Guard {
   readonly #lock: Lock;
-  /** Who took it, where the report of a deadlock may ask. */
-  readonly holder: Task<any> | null;
+  readonly #holder: Task<any> | null;
 
   constructor(lock: Lock) {
     this.#lock = lock;
-    this.holder = notes.awaits ? runningTask() : null;
+    this.#holder = notes.awaits ? runningTask() : null;
+  }
+
+  /** Who took it, where the report of a deadlock may ask. */
+  get holder(): Task<any> | null {
+    return this.#holder;
   }
 
   release(): void {
@@ -603,7 +607,7 @@ export class Barrier {
   readonly #condition = new Condition();
 
   constructor(parties: number) {
-    checkCount(parties, 'parties');
+    if (!Number.isInteger(parties)) throw new TypeError(`parties must be an integer, got ${repr(parties)}`);
     if (parties < 1) throw new RangeError('parties must be >= 1');
     this.parties = parties;
     this.#condition._whole = this;

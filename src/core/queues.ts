@@ -341,6 +341,8 @@ export class PriorityQueue<T> extends Queue<T> {
   #isLess: IsLess<T> = isLess;
 
   constructor(maxsize = 0, options?: PriorityQueueOptions<T>) {
+    if (typeof maxsize === 'object' && maxsize !== null)
+      throw new TypeError('the options come after maxsize: new PriorityQueue(0, { compare })');
     super(maxsize);
     const compare = options?.compare;
     if (compare === undefined) return;

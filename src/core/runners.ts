@@ -300,16 +300,20 @@ export async function run<T>(
   checkOptions(options);
   const { signal, ...runnerOptions } = options;
   const runner = new Runner(runnerOptions);
-  let deadlock: DeadlockError | null = null;
+  let failure: { error: unknown } | null = null;
   try {
     return await runner.run(main, signal === undefined ? undefined : { signal });
   } catch (error) {
-    if (isDeadlock(error)) deadlock = error;
+    failure = { error };
     throw error;
   } finally {
-    // What could not be woken cannot be cancelled either: the first report says more than the second.
     await runner.close().catch((error: unknown) => {
-      throw deadlock ?? error;
+      // What could not be woken cannot be cancelled either: the first report says more than the second.
+      if (isDeadlock(failure?.error)) throw failure.error;
+      if (failure === null || !isDeadlock(error)) throw error;
+      // The program's own error is what has led here.
+      logger.error(`at the end of the run: ${error.message}`);
+      throw failure.error;
     });
   }
 }

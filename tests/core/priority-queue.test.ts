@@ -221,6 +221,10 @@ describe('items of a PriorityQueue compare', () => {
       name: 'TypeError',
       message: "compare must be a function, got 'size'",
     });
+    assert.throws(() => new PriorityQueue({ compare: byLength } as unknown as number), {
+      name: 'TypeError',
+      message: 'the options come after maxsize: new PriorityQueue(0, { compare })',
+    });
   });
 
   test('not with other kinds, nor where there is no order', () => {

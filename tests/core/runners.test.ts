@@ -8,6 +8,7 @@ import {
   DeadlockError,
   type Gen,
   getRunningLoop,
+  Lock,
   Runner,
   run,
   sleep,
@@ -322,6 +323,32 @@ describe('a deadlock', () => {
       assert.match(stderr, /\n {2}\* 'Task-1' main\(\)\n {6}waits for <Future pending cb=\[/);
       assert.match(stderr, /\n {2}\* 'worker 1' worker\(\)\n {6}waits for <Future pending cb=\[/);
     }
+  });
+
+  test('at the end of a run that failed is logged: the error of the program goes before it', async () => {
+    let error: Error | undefined;
+    const lines = await logOf(async () => {
+      error = await errorOf(() =>
+        runVirtually(async function main() {
+          const lock = new Lock();
+          createTask(
+            async function stubborn() {
+              try {
+                await sleep(60);
+              } finally {
+                await lock.acquire();
+              }
+            },
+            { name: 'stubborn' },
+          );
+          await lock.acquire();
+          await sleep(1);
+          throw new RangeError('why it ended');
+        }),
+      );
+    });
+    assert.equal(String(error), 'RangeError: why it ended');
+    assert.match(lines.join('\n'), /^error: at the end of the run: deadlock: 1 task waits .*'stubborn'/s);
   });
 
   test('in virtual time has the places, too', async () => {
