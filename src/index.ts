@@ -1,3 +1,3 @@
 /** Python's asyncio on Node. */
 export * from './core/index.ts';
-export { EventLoop, SelectorEventLoop } from './host/node.ts';
+export { EventLoop, SelectorEventLoop } from './io/event-loop.ts';

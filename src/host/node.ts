@@ -1,8 +1,6 @@
 /** The host on Node: its timers, its microtasks, its storages, its signals. Counterpart: `asyncio/unix_events.py`. */
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
-import { BaseEventLoop } from '../core/base-events.ts';
-import { setPlatformLoop } from '../core/events.ts';
 import { isCancelledError } from '../core/exceptions.ts';
 import type { ContextStorage, Host, HostedLoop, Surroundings } from '../core/host.ts';
 import { logger } from '../core/log.ts';
@@ -236,23 +234,6 @@ function onUnhandledRejection(reason: unknown, promise: Promise<unknown>): void 
   });
 }
 
-/**
- * The event loop on Node.
- *
- * Source: CPython 3.14 `asyncio.EventLoop`.
- */
-export class EventLoop extends BaseEventLoop {
-  /** @param host - in place of Node's own clock and wake-ups. */
-  constructor(host: Host = new NodeHost()) {
-    super(host);
-    if (process.env['PYTHONASYNCIODEBUG']) this.setDebug(true);
-  }
-}
-
-/** The same class, for programs that choose it by this name. Source: CPython 3.14 `asyncio.SelectorEventLoop`. */
-export const SelectorEventLoop = EventLoop;
-
-setPlatformLoop(() => new EventLoop());
 const isProduction = process.env['NODE_ENV'] === 'production';
 unawaited.enabled = !isProduction;
 notes.requests = !isProduction;

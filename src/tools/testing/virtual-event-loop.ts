@@ -1,8 +1,8 @@
 /** A loop in virtual time. */
-import { BaseEventLoop } from '../../core/base-events.ts';
 import { notes } from '../../core/task-notes.ts';
 import { NodeHost } from '../../host/node.ts';
 import { VirtualHost } from '../../host/virtual.ts';
+import { NodeEventLoop } from '../../io/event-loop.ts';
 
 /**
  * A loop whose time starts at 0 and jumps to the next deadline when nothing is ready: an hour's `sleep` takes no
@@ -19,7 +19,7 @@ import { VirtualHost } from '../../host/virtual.ts';
  * @param options.places - note where each task awaits, for the report of a deadlock. Costs some microseconds per
  *   await. Default true.
  */
-export class VirtualEventLoop extends BaseEventLoop {
+export class VirtualEventLoop extends NodeEventLoop {
   constructor(options: { start?: number; places?: boolean } = {}) {
     super(new VirtualHost(new NodeHost(), options.start ?? 0));
     this._notesAwaits = options.places ?? true;

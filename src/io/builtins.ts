@@ -1,0 +1,16 @@
+/** Node's modules, loaded when they are first used: importing them all would take as long as the rest of the library. */
+import type * as ChildProcess from 'node:child_process';
+import type * as Dgram from 'node:dgram';
+import type * as Dns from 'node:dns';
+import type * as Fs from 'node:fs';
+import type * as Net from 'node:net';
+import type * as Tls from 'node:tls';
+
+const load = (name: string): unknown => process.getBuiltinModule(name);
+
+export const childProcess = (): typeof ChildProcess => load('node:child_process') as typeof ChildProcess;
+export const dgram = (): typeof Dgram => load('node:dgram') as typeof Dgram;
+export const dns = (): typeof Dns => load('node:dns') as typeof Dns;
+export const fs = (): typeof Fs => load('node:fs') as typeof Fs;
+export const net = (): typeof Net => load('node:net') as typeof Net;
+export const tls = (): typeof Tls => load('node:tls') as typeof Tls;
