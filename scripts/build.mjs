@@ -44,6 +44,7 @@ export async function buildLibrary() {
         { name: 'groups', test: /(exception-groups|taskgroups)\.ts/, priority: 2 },
         { name: 'core', test: /src[\\/]core[\\/]/, priority: 1 },
         { name: 'node', test: /src[\\/]host[\\/]node\.ts/ },
+        { name: 'io', test: /src[\\/]io[\\/]/ },
       ],
     },
   });

@@ -74,7 +74,7 @@ export abstract class ReadTransport extends BaseTransport {
 /** Source: CPython 3.14 `asyncio.WriteTransport`. */
 export abstract class WriteTransport extends BaseTransport {
   /** JavaScript has one base class: a `Transport` is one as well. */
-  static [Symbol.hasInstance](value: unknown): boolean {
+  static override [Symbol.hasInstance](value: unknown): boolean {
     return this === WriteTransport && value instanceof Transport
       ? true
       : Function.prototype[Symbol.hasInstance].call(this, value);
