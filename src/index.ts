@@ -1,3 +1,33 @@
 /** Python's asyncio on Node. */
 export * from './core/index.ts';
+export type { Address } from './io/addresses.ts';
+export type {
+  Connection,
+  ConnectionOptions,
+  StartTlsOptions,
+  UnixConnectionOptions,
+} from './io/connections.ts';
 export { EventLoop, SelectorEventLoop } from './io/event-loop.ts';
+export {
+  BaseProtocol,
+  BufferedProtocol,
+  DatagramProtocol,
+  Protocol,
+  SubprocessProtocol,
+} from './io/protocols.ts';
+export {
+  AbstractServer,
+  Server,
+  type ServerOptions,
+  TransportSocket,
+  type UnixServerOptions,
+} from './io/server.ts';
+export type { TlsContext, TlsOptions } from './io/tls.ts';
+export {
+  BaseTransport,
+  DatagramTransport,
+  ReadTransport,
+  SubprocessTransport,
+  Transport,
+  WriteTransport,
+} from './io/transports.ts';

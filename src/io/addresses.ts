@@ -1,4 +1,25 @@
 /** Where sockets are. CPython uses the tuples of the `socket` module. */
+import type { Socket } from 'node:net';
 
 /** `[host, port]`, for IPv6 `[host, port, flowinfo, scopeId]`, or the path of a Unix socket. */
 export type Address = readonly [host: string, port: number, flowinfo?: number, scopeId?: number] | string;
+
+/** `[host, port]`, with flow and scope for IPv6. */
+export function toAddress(host: string, port: number, family: string | number | undefined): Address {
+  if (family !== 'IPv6' && family !== 6) return [host, port];
+  const [address = host, scope] = host.split('%');
+  // A scope may be a name, which has no number here.
+  return [address, port, 0, Number(scope ?? 0) || 0];
+}
+
+/** Where the peer of a connection is; of a Unix socket an empty path. */
+export function peerAddress(socket: Socket): Address {
+  if (socket.remoteAddress === undefined || socket.remotePort === undefined) return '';
+  return toAddress(socket.remoteAddress, socket.remotePort, socket.remoteFamily);
+}
+
+/** Where this end of a connection is. */
+export function socketAddress(socket: Socket): Address {
+  if (socket.localAddress === undefined || socket.localPort === undefined) return '';
+  return toAddress(socket.localAddress, socket.localPort, socket.localFamily);
+}

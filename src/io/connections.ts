@@ -1,0 +1,420 @@
+/** Connecting. Counterpart: the connections of `asyncio/base_events.py`, and `asyncio/staggered.py`. */
+import type { Socket } from 'node:net';
+import type { BaseEventLoop } from '../core/base-events.ts';
+import { coroutine } from '../core/coroutines.ts';
+import { toSeconds } from '../core/events.ts';
+import { ExceptionGroup } from '../core/exception-groups.ts';
+import { asError, isCancelledError, TimeoutError } from '../core/exceptions.ts';
+import { repr } from '../core/format-helpers.ts';
+import { Future } from '../core/futures.ts';
+import { PENDING, RESULT } from '../core/running.ts';
+import type { Task } from '../core/tasks.ts';
+import type { Coroutine, Delay, Gen } from '../core/types.ts';
+import { FIRST_COMPLETED, gather, wait } from '../core/waiting.ts';
+import type { Address } from './addresses.ts';
+import { net } from './builtins.ts';
+import { type ResolvedAddress, resolve } from './resolve.ts';
+import type { BaseProtocol } from './protocols.ts';
+import { type ConnectionOwner, SocketTransport } from './socket-transport.ts';
+import {
+  checkContext,
+  handshake,
+  type TlsContext,
+  type TlsOptions,
+  type TlsSettings,
+  tlsSettings,
+} from './tls.ts';
+import type { Transport } from './transports.ts';
+
+/** Options of `loop.createConnection`. */
+export interface ConnectionOptions extends TlsOptions {
+  /** Encrypt: Node's `tls.SecureContext`, the options of `tls.connect`, or true for its defaults. */
+  ssl?: TlsContext | boolean | null;
+  /** 4 or 6: addresses of that family only. Default 0: any. */
+  family?: 0 | 4 | 6;
+  /** A connected socket, in place of host and port. */
+  sock?: Socket | null;
+  /** Where this end is to be. */
+  localAddr?: Address | null;
+  /** The name that the certificate must be for; default the host; empty: any. */
+  serverHostname?: string | null;
+  /** Seconds after which the next address is tried beside one that does not answer (RFC 8305). */
+  happyEyeballsDelay?: Delay | null;
+  /** How many addresses of the first family come before one of the other; default 1 with `happyEyeballsDelay`. */
+  interleave?: number | null;
+  /** Throw an ExceptionGroup with the errors of all addresses. */
+  allErrors?: boolean;
+}
+
+/** Options of `loop.createUnixConnection`. */
+export interface UnixConnectionOptions extends TlsOptions {
+  /** As for `createConnection`. */
+  ssl?: TlsContext | boolean | null;
+  /** A connected socket, in place of the path. */
+  sock?: Socket | null;
+  /** The name that the certificate must be for; empty: any. Needed with `ssl`. */
+  serverHostname?: string | null;
+}
+
+/** A connection and who hears of it. */
+export type Connection<P> = [transport: Transport, protocol: P];
+
+/** Waits for a socket to be connected. Cancelling it closes the socket. */
+class ConnectFuture extends Future<Socket> {
+  readonly #socket: Socket;
+
+  constructor(loop: BaseEventLoop, socket: Socket) {
+    super(loop._own);
+    this.#socket = socket;
+    const onConnect = (): void => {
+      socket.off('error', onError);
+      if (this._state === PENDING) this.setResult(socket);
+    };
+    const onError = (error: Error): void => {
+      socket.off('connect', onConnect);
+      // What comes later is of no interest to anybody.
+      socket.on('error', () => {});
+      if (this._state === PENDING) this._fail(error);
+    };
+    socket.once('connect', onConnect).once('error', onError);
+  }
+
+  override cancel(msg?: unknown): boolean {
+    if (!super.cancel(msg)) return false;
+    this.discard();
+    return true;
+  }
+
+  /** Nobody wants the connection any more. */
+  discard(): void {
+    this.#socket.on('error', () => {}).destroy();
+  }
+}
+
+/** Wait for a connection; what comes of one that is given up is closed. */
+function* connect(loop: BaseEventLoop, options: Record<string, unknown>): Gen<Socket> {
+  const socket = net().connect({ ...options, allowHalfOpen: true } as unknown as { port: number });
+  const connected = new ConnectFuture(loop, socket);
+  try {
+    return yield* connected;
+  } catch (error) {
+    connected.discard();
+    throw error;
+  }
+}
+
+function* connectTo(
+  loop: BaseEventLoop,
+  { host, port, family }: ResolvedAddress,
+  locals: readonly ResolvedAddress[] | null,
+): Gen<Socket> {
+  const local = locals?.find((each) => each.family === family);
+  if (locals !== null && local === undefined) {
+    throw new Error(`no matching local address with family=${family} found`);
+  }
+  return yield* connect(loop, {
+    host,
+    port,
+    family,
+    noDelay: true,
+    autoSelectFamily: false,
+    ...(local !== undefined && { localAddress: local.host, localPort: local.port }),
+  });
+}
+
+/** Addresses of both families in turns. */
+function interleaved(addresses: readonly ResolvedAddress[], firstFamilyCount: number): ResolvedAddress[] {
+  const families = new Map<number, ResolvedAddress[]>();
+  for (const address of addresses) {
+    const list = families.get(address.family);
+    if (list === undefined) families.set(address.family, [address]);
+    else list.push(address);
+  }
+  const [first = [], ...others] = families.values();
+  const result = first.splice(0, firstFamilyCount - 1);
+  const lists = [first, ...others];
+  for (let i = 0; lists.some((list) => i < list.length); i++) {
+    for (const list of lists) if (i < list.length) result.push(list[i] as ResolvedAddress);
+  }
+  return result;
+}
+
+/** Try one address after the other. */
+function* inTurn(
+  loop: BaseEventLoop,
+  addresses: readonly ResolvedAddress[],
+  locals: readonly ResolvedAddress[] | null,
+  errors: Error[],
+): Gen<Socket | null> {
+  for (const address of addresses) {
+    try {
+      return yield* connectTo(loop, address, locals);
+    } catch (error) {
+      if (isCancelledError(error)) throw error;
+      errors.push(asError(error));
+    }
+  }
+  return null;
+}
+
+/**
+ * Try an address each `delay` seconds, or as soon as the one before has failed; the first that answers wins, and the
+ * others are closed. Counterpart: `staggered_race`.
+ */
+function* staggered(
+  loop: BaseEventLoop,
+  addresses: readonly ResolvedAddress[],
+  locals: readonly ResolvedAddress[] | null,
+  errors: Error[],
+  delay: number,
+): Gen<Socket | null> {
+  const running = new Set<Task<Socket>>();
+  const waiting = [...addresses];
+  let winner: Socket | null = null;
+  try {
+    while (winner === null && (waiting.length > 0 || running.size > 0)) {
+      const next = waiting.shift();
+      if (next !== undefined) running.add(loop.createTask(() => connectTo(loop, next, locals)));
+      const [done] = yield* wait(running, {
+        timeout: waiting.length > 0 ? delay : null,
+        returnWhen: FIRST_COMPLETED,
+      });
+      for (const task of done as Set<Task<Socket>>) {
+        if (task._state !== RESULT) {
+          errors.push(asError(task.exception()));
+          running.delete(task);
+        } else if (winner === null) {
+          winner = task.result();
+          running.delete(task);
+        }
+      }
+    }
+    return winner;
+  } finally {
+    for (const task of running) task.cancel();
+    if (running.size > 0) yield* endAll(running);
+  }
+}
+
+/** Wait for tasks that are cancelled; who has connected all the same is closed. */
+function* endAll(tasks: ReadonlySet<Task<Socket>>): Gen<void> {
+  const results = yield* gather([...tasks], { returnExceptions: true });
+  for (const result of results) if (!(result instanceof Error)) result.on('error', () => {}).destroy();
+}
+
+/** What to throw when no address has answered. */
+function connectionError(errors: readonly Error[], allErrors: boolean): Error {
+  const [first] = errors;
+  if (allErrors) return new ExceptionGroup('create_connection failed', [...errors]);
+  if (first === undefined) return new TimeoutError('create_connection failed');
+  if (errors.every((error) => error.message === first.message)) return first;
+  const text = errors.map((error) => error.message).join(', ');
+  const combined = Object.assign(new Error(`Multiple exceptions: ${text}`), {
+    code: (first as NodeJS.ErrnoException).code,
+    errors: [...errors],
+  });
+  return combined;
+}
+
+/** The addresses of a host; an error if there are none. */
+function* resolved(
+  loop: BaseEventLoop,
+  host: string | null,
+  port: number | string | null,
+  family: number,
+): Gen<readonly ResolvedAddress[]> {
+  const addresses = yield* resolve(loop, host, port, family);
+  if (addresses.length === 0) throw new Error('getaddrinfo() returned empty list');
+  return addresses;
+}
+
+function checkTls(
+  ssl: TlsContext | boolean | null,
+  serverHostname: string | null,
+  options: TlsOptions,
+): void {
+  const isOff = ssl === null || ssl === false;
+  if (isOff && serverHostname !== null) throw new RangeError('serverHostname is only meaningful with ssl');
+  for (const name of ['sslHandshakeTimeout', 'sslShutdownTimeout'] as const) {
+    if (isOff && (options[name] ?? null) !== null)
+      throw new RangeError(`${name} is only meaningful with ssl`);
+  }
+}
+
+/** @throws RangeError for what is no connected socket of Node. */
+export function checkSocket(sock: unknown): Socket {
+  if (sock instanceof net().Socket) return sock;
+  throw new RangeError(`A Stream Socket was expected, got ${repr(sock)}`);
+}
+
+/** The protocol and the transport of a connected socket, once the protocol knows of it. */
+export function* makeTransport<P extends BaseProtocol>(
+  loop: BaseEventLoop,
+  socket: Socket,
+  protocolFactory: () => P,
+  tls: TlsSettings | null,
+  server: ConnectionOwner | null = null,
+): Gen<Connection<P>> {
+  let carrier = socket;
+  if (tls !== null) {
+    const secured = handshake(loop, socket, tls);
+    try {
+      carrier = yield* secured;
+    } catch (error) {
+      socket.on('error', () => {}).destroy();
+      throw error;
+    }
+  }
+  let transport: SocketTransport | null = null;
+  try {
+    const protocol = protocolFactory();
+    const waiter = loop.createFuture<void>();
+    transport = new SocketTransport(loop, carrier, protocol, {
+      server,
+      waiter,
+      ...(tls !== null && { sslcontext: tls.context, sslShutdownTimeout: tls.shutdownTimeout }),
+    });
+    yield* waiter;
+    return [transport, protocol];
+  } catch (error) {
+    if (transport === null) carrier.on('error', () => {}).destroy();
+    else transport.close();
+    throw error;
+  }
+}
+
+export const createConnection: <P extends BaseProtocol>(
+  loop: BaseEventLoop,
+  protocolFactory: () => P,
+  host: string | null,
+  port: number | string | null,
+  options: ConnectionOptions,
+) => Coroutine<Connection<P>> = /* @__PURE__ */ coroutine(function* createConnection<P extends BaseProtocol>(
+  loop: BaseEventLoop,
+  protocolFactory: () => P,
+  host: string | null,
+  port: number | string | null,
+  options: ConnectionOptions,
+): Gen<Connection<P>> {
+  const { ssl = null, sock = null, localAddr = null, family = 0, allErrors = false } = options;
+  const { serverHostname: givenName = null, happyEyeballsDelay = null } = options;
+  checkTls(ssl, givenName, options);
+  let tls: TlsSettings | null = null;
+  if (ssl !== null && ssl !== false) {
+    const name = givenName ?? host;
+    if (name === null || (name === '' && givenName === null))
+      throw new RangeError('You must set serverHostname when using ssl without a host');
+    tls = tlsSettings(ssl, false, name, options);
+  }
+  let socket: Socket | null = sock;
+  if (host !== null || port !== null) {
+    if (sock !== null) throw new RangeError('host/port and sock can not be specified at the same time');
+    if (localAddr !== null && typeof localAddr === 'string')
+      throw new TypeError(`localAddr must be [host, port], got ${repr(localAddr)}`);
+    let addresses = yield* resolved(loop, host, port, family);
+    const locals = localAddr === null ? null : yield* resolved(loop, localAddr[0], localAddr[1], family);
+    const interleave = options.interleave ?? (happyEyeballsDelay === null ? 0 : 1);
+    if (interleave > 0) addresses = interleaved(addresses, interleave);
+    const errors: Error[] = [];
+    socket =
+      happyEyeballsDelay === null
+        ? yield* inTurn(loop, addresses, locals, errors)
+        : yield* staggered(
+            loop,
+            addresses,
+            locals,
+            errors,
+            toSeconds(happyEyeballsDelay, 'happyEyeballsDelay'),
+          );
+    if (socket === null) throw connectionError(errors, allErrors);
+  } else if (socket === null) {
+    throw new RangeError('host and port was not specified and no sock specified');
+  }
+  return yield* makeTransport(loop, checkSocket(socket), protocolFactory, tls);
+}) as typeof createConnection;
+
+export const createUnixConnection: <P extends BaseProtocol>(
+  loop: BaseEventLoop,
+  protocolFactory: () => P,
+  path: string | null,
+  options: UnixConnectionOptions,
+) => Coroutine<Connection<P>> = /* @__PURE__ */ coroutine(function* createUnixConnection<
+  P extends BaseProtocol,
+>(
+  loop: BaseEventLoop,
+  protocolFactory: () => P,
+  path: string | null,
+  options: UnixConnectionOptions,
+): Gen<Connection<P>> {
+  const { ssl = null, sock = null, serverHostname = null } = options;
+  checkTls(ssl, serverHostname, options);
+  let tls: TlsSettings | null = null;
+  if (ssl !== null && ssl !== false) {
+    if (serverHostname === null) throw new RangeError('you have to pass serverHostname when using ssl');
+    tls = tlsSettings(ssl, false, serverHostname, options);
+  }
+  let socket = sock;
+  if (path !== null) {
+    if (sock !== null) throw new RangeError('path and sock can not be specified at the same time');
+    socket = yield* connect(loop, { path });
+  } else if (socket === null) {
+    throw new RangeError('no path and sock were specified');
+  }
+  return yield* makeTransport(loop, checkSocket(socket), protocolFactory, tls);
+}) as typeof createUnixConnection;
+
+export const connectAcceptedSocket: <P extends BaseProtocol>(
+  loop: BaseEventLoop,
+  protocolFactory: () => P,
+  sock: Socket,
+  options: TlsOptions & { ssl?: TlsContext | null },
+) => Coroutine<Connection<P>> = /* @__PURE__ */ coroutine(function* connectAcceptedSocket<
+  P extends BaseProtocol,
+>(
+  loop: BaseEventLoop,
+  protocolFactory: () => P,
+  sock: Socket,
+  options: TlsOptions & { ssl?: TlsContext | null },
+): Gen<Connection<P>> {
+  const { ssl = null } = options;
+  checkTls(ssl, null, options);
+  const tls = ssl === null ? null : tlsSettings(checkContext(ssl, 'ssl'), true, null, options);
+  return yield* makeTransport(loop, checkSocket(sock), protocolFactory, tls);
+}) as typeof connectAcceptedSocket;
+
+/** Options of `loop.startTls`. */
+export interface StartTlsOptions extends TlsOptions {
+  /** This end is the server of the handshake. Default false. */
+  serverSide?: boolean;
+  /** As for `createConnection`. */
+  serverHostname?: string | null;
+}
+
+export const startTls = /* @__PURE__ */ coroutine(function* startTls(
+  loop: BaseEventLoop,
+  transport: Transport,
+  protocol: BaseProtocol,
+  sslcontext: TlsContext,
+  options: StartTlsOptions,
+): Gen<Transport> {
+  const { serverSide = false, serverHostname = null } = options;
+  const settings = tlsSettings(checkContext(sslcontext, 'sslcontext'), serverSide, serverHostname, options);
+  if (!(transport instanceof SocketTransport) || transport.getExtraInfo('sslcontext') !== null) {
+    throw new TypeError(`transport ${transport} is not supported by startTls()`);
+  }
+  const { _owner: owner } = transport;
+  const socket = transport._release();
+  let secured: Socket;
+  try {
+    secured = yield* handshake(loop, socket, settings);
+  } catch (error) {
+    socket.on('error', () => {}).destroy();
+    loop.callSoon(() => protocol.connectionLost(asError(error)));
+    throw error;
+  }
+  return new SocketTransport(loop, secured, protocol, {
+    server: owner,
+    sslcontext: settings.context,
+    sslShutdownTimeout: settings.shutdownTimeout,
+  });
+});
