@@ -15,7 +15,7 @@ import { fs, net } from './builtins.ts';
 import { makeTransport } from './connections.ts';
 import type { BaseProtocol } from './protocols.ts';
 import { type ResolvedAddress, resolve } from './resolve.ts';
-import type { ConnectionOwner, SocketTransport } from './socket-transport.ts';
+import type { SocketTransport } from './socket-transport.ts';
 import { checkContext, type TlsContext, type TlsOptions, type TlsSettings, tlsSettings } from './tls.ts';
 
 /** Connections that the system keeps until they are accepted. CPython's value. */
@@ -91,7 +91,7 @@ export abstract class AbstractServer implements AsyncDisposable {
  *
  * Source: CPython 3.14 `asyncio.Server`.
  */
-export class Server extends AbstractServer implements ConnectionOwner {
+export class Server extends AbstractServer {
   readonly #loop: BaseEventLoop;
   #listeners: readonly NetServer[] | null;
   readonly #protocolFactory: () => BaseProtocol;

@@ -7,7 +7,7 @@ import { asError, isBaseError, NotImplementedError, RuntimeError } from '../core
 import { typeName } from '../core/format-helpers.ts';
 import type { Future } from '../core/futures.ts';
 import { logger } from '../core/log.ts';
-import { type ContextOwner, current, type Ready } from '../core/running.ts';
+import { current } from '../core/running.ts';
 import { peerAddress, socketAddress } from './addresses.ts';
 import { type BaseProtocol, BufferedProtocol, type Protocol } from './protocols.ts';
 import { Transport, WriteFlow } from './transports.ts';
@@ -36,7 +36,7 @@ export interface SocketTransportOptions {
  * A connection. What Node tells of its socket, in events of its own, becomes calls of the protocol in handles of the loop:
  * the transport stands in the ready queue itself, and delivers there what has come in meanwhile.
  */
-export class SocketTransport extends Transport implements Ready, ContextOwner {
+export class SocketTransport extends Transport {
   readonly #loop: BaseEventLoop;
   readonly #socket: Socket;
   readonly #server: ConnectionOwner | null;
