@@ -3,6 +3,7 @@ import type * as ChildProcess from 'node:child_process';
 import type * as Dgram from 'node:dgram';
 import type * as Dns from 'node:dns';
 import type * as Fs from 'node:fs';
+import type * as FsPromises from 'node:fs/promises';
 import type * as Net from 'node:net';
 import type * as Tls from 'node:tls';
 
@@ -12,5 +13,6 @@ export const childProcess = (): typeof ChildProcess => load('node:child_process'
 export const dgram = (): typeof Dgram => load('node:dgram') as typeof Dgram;
 export const dns = (): typeof Dns => load('node:dns') as typeof Dns;
 export const fs = (): typeof Fs => load('node:fs') as typeof Fs;
+export const fsPromises = (): typeof FsPromises => load('node:fs/promises') as typeof FsPromises;
 export const net = (): typeof Net => load('node:net') as typeof Net;
 export const tls = (): typeof Tls => load('node:tls') as typeof Tls;

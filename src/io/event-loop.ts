@@ -1,4 +1,5 @@
 /** The event loop on Node, with all that it can wait for. Counterpart: `asyncio/unix_events.py`. */
+import type { FileHandle } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { BaseEventLoop } from '../core/base-events.ts';
 import { setPlatformLoop } from '../core/events.ts';
@@ -24,7 +25,8 @@ import {
   type UnixServerOptions,
 } from './server.ts';
 import type { TlsContext, TlsOptions } from './tls.ts';
-import type { Transport } from './transports.ts';
+import { sendfile } from './sendfile.ts';
+import type { Transport, WriteTransport } from './transports.ts';
 
 /**
  * A loop that runs on Node and knows its sockets, processes and signals.
@@ -132,6 +134,31 @@ export class NodeEventLoop extends BaseEventLoop {
     options: StartTlsOptions = {},
   ): Coroutine<Transport> {
     return startTls(this, transport, protocol, sslcontext, options);
+  }
+
+  /**
+   * Send a file over a connection. Nothing is read from it meanwhile.
+   *
+   * @param file - a `FileHandle`, or a path.
+   * @param offset - where to begin, in bytes. Default 0.
+   * @param count - how many bytes; default null: up to the end.
+   * @param options.fallback - Node has no system call for it, and reads and writes in its place; false refuses that.
+   * @returns how many bytes were sent.
+   * @throws RuntimeError if the connection is closing; SendfileNotAvailableError without `fallback`; the error of the file
+   *   or of the connection.
+   *
+   * Cancellation: stops after the block that is being read.
+   *
+   * Source: CPython 3.14 `asyncio.loop.sendfile`.
+   */
+  sendfile(
+    transport: WriteTransport,
+    file: FileHandle | string,
+    offset = 0,
+    count: number | null = null,
+    options: { fallback?: boolean } = {},
+  ): Coroutine<number> {
+    return sendfile(this, transport, file, offset, count, options.fallback ?? true);
   }
 }
 

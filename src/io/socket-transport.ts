@@ -234,6 +234,11 @@ export class SocketTransport extends Transport {
     this.#chunks.unshift(chunk);
   }
 
+  /** @internal Whether the protocol was told to write no more. */
+  _isWritingPaused(): boolean {
+    return this.#flow.isPaused;
+  }
+
   /** @internal */
   get _owner(): ConnectionOwner | null {
     return this.#server;
