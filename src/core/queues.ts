@@ -272,7 +272,9 @@ export class QueueIterator<T> implements AsyncIterator<T, undefined> {
   }
 }
 
-const nextItem = /* @__PURE__ */ coroutine(function* next<T>(queue: Queue<T>): Gen<IteratorResult<T, undefined>> {
+const nextItem = /* @__PURE__ */ coroutine(function* next<T>(
+  queue: Queue<T>,
+): Gen<IteratorResult<T, undefined>> {
   try {
     return { done: false, value: yield* queue.get() };
   } catch (error) {
@@ -308,7 +310,8 @@ export class PriorityQueue<T> extends Queue<T> {
     super(maxsize);
     const compare = options?.compare;
     if (compare === undefined) return;
-    if (typeof compare !== 'function') throw new TypeError(`compare must be a function, got ${repr(compare)}`);
+    if (typeof compare !== 'function')
+      throw new TypeError(`compare must be a function, got ${repr(compare)}`);
     this.#isLess = (a, b) => checkOrder(compare(a, b)) < 0;
   }
 
@@ -327,7 +330,9 @@ export class PriorityQueue<T> extends Queue<T> {
 
 function checkOrder(order: unknown): number {
   if (typeof order === 'number' && !Number.isNaN(order)) return order;
-  throw new TypeError(`compare must give a number, less than 0 if its first argument goes first; got ${repr(order)}`);
+  throw new TypeError(
+    `compare must give a number, less than 0 if its first argument goes first; got ${repr(order)}`,
+  );
 }
 
 /**
