@@ -151,6 +151,13 @@ export class PrimitiveGrammar {
     }
   }
 
+  /** A statement that may wait; its error mostly ends here. */
+  wait(): Stmt {
+    const wait = await_(this.operation());
+    if (this.#random.chance(0.4)) return wait;
+    return { k: 'try', block: [wait], what: 'exc', then: 'swallow' };
+  }
+
   /** An operation that may wait. */
   operation(): Coro {
     const kind = this.#kind();
@@ -215,7 +222,7 @@ export class PrimitiveGrammar {
     const when = random.pick([0, 1, 2]);
     const nearly = (): number => Math.max(0, when + random.pick([0, 0, 0, 0, 0.5, -0.5]));
     const count = 2 + random.below(2);
-    const { make, waiter, wake } = this.#line(kind, count, nearly);
+    const { p, make, waiter, wake } = this.#line(kind, count, nearly);
     const waiters = Array.from({ length: count }, () => this.#names.new('t'));
     const actions: Sync[][] = [wake()];
     if (random.chance(0.6)) actions.push(wake());
@@ -226,6 +233,7 @@ export class PrimitiveGrammar {
     }
     if (random.chance(0.5)) actions.push([this.#task(this.#names.new('t'), waiter())]);
     if (random.chance(0.3)) actions.push([this.sync()]);
+    if (random.chance(0.5)) actions.push([this.#call(p, 'text')]);
     return [...make, ...waiters.map((t) => this.#task(t, waiter())), ...this.#together(actions, nearly)];
   }
 
@@ -267,7 +275,7 @@ export class PrimitiveGrammar {
     kind: PrimitiveKind,
     count: number,
     nearly: () => number,
-  ): { make: Block; waiter: () => Block; wake: () => Sync[] } {
+  ): { p: string; make: Block; waiter: () => Block; wake: () => Sync[] } {
     const random = this.#random;
     const isNew = this.#names.made[kind] === 0 || random.chance(0.6);
     const room = { l: 0, e: 0, n: 0, s: 0, b: count + random.below(2), q: random.pick([0, 1, 1, 2]) }[kind];
@@ -286,24 +294,28 @@ export class PrimitiveGrammar {
     switch (kind) {
       case 'l':
         return {
+          p,
           make: [...make, await_({ k: 'wait_for', aw: this.#operation(p, 'acquire'), t: 1 })],
           waiter: () => swallowing(random.chance(0.5) ? held() : [{ k: 'with', p, block: pause() }]),
           wake: () => [call('release')],
         };
       case 's':
         return {
+          p,
           make,
           waiter: () => swallowing(random.chance(0.5) ? held() : [{ k: 'with', p, block: pause() }]),
           wake: () => (random.chance(0.3) ? [call('release'), call('release')] : [call('release')]),
         };
       case 'e':
         return {
+          p,
           make,
           waiter: () => swallowing([this.#limited(this.#operation(p, 'wait'), nearly), ...pause()]),
           wake: () => (random.chance(0.5) ? [call('set'), call('clear')] : [call('set')]),
         };
       case 'n':
         return {
+          p,
           make,
           waiter: () => {
             const wait = this.#operation(p, random.pick(['wait', 'wait', 'wait_for']));
@@ -318,6 +330,7 @@ export class PrimitiveGrammar {
         };
       case 'b':
         return {
+          p,
           make,
           waiter: () =>
             swallowing(
@@ -340,6 +353,7 @@ export class PrimitiveGrammar {
           ? [[call('get_nowait')], [call('get_nowait')], [call('get_nowait'), call('put_nowait')]]
           : [[call('put_nowait')], [call('put_nowait')], [call('put_nowait'), call('get_nowait')]];
         return {
+          p,
           make: [...make, ...fill],
           waiter: () =>
             random.chance(0.15)

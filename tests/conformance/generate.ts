@@ -91,7 +91,7 @@ class Generator {
   #fondOf(wanted: readonly PrimitiveFeature[] | undefined): PrimitiveFeature[] {
     const random = this.#random;
     if (wanted === undefined && random.chance(0.5)) return [];
-    const chosen = [1, 2].map(() => random.pick(wanted ?? PRIMITIVES));
+    const chosen = [1, 2].map(() => random.pick(wanted ?? [...PRIMITIVES, 'queue']));
     // Locks first, since a condition may be made with one.
     return PRIMITIVES.filter((feature) => chosen.includes(feature));
   }
@@ -102,19 +102,27 @@ class Generator {
     main.push(...this.#primitives.head());
     for (let i = random.below(3); i > 0; i--) main.push({ k: 'future', s: this.#names.new('f') });
     for (let i = 1 + random.below(3); i > 0; i--) main.push(this.#spawn(2));
-    main.push(...this.#block(3, 3 + random.below(6)));
+    if (this.#primitives.exists) main.push(...this.#aroundPrimitives());
+    else main.push(...this.#block(3, 3 + random.below(6)));
     const tasks = Array.from({ length: this.#names.made.t }, (_, i) => `t${i + 1}`);
     if (random.chance(0.7)) main.push({ k: 'wait', fs: tasks, t: 8, rw: 'ALL_COMPLETED' });
     if (random.chance(0.3)) for (let i = 0; i < 3; i++) main.push({ k: 'callbacks', s: this.#any() });
     return { seed: this.#seed, vars: 2, eager: this.#eager && random.chance(0.5), main };
   }
 
-  // Names
-
   /** Any slot with something to wait for. */
   #any(): string {
     const { t, f, a } = this.#names.made;
     return this.#names.old(this.#random.weighted({ t: t + 0.1, f: f * this.#weight.future, a }));
+  }
+
+  /** Meetings first, and after an error the main function goes on: else most programs were over before they begin. */
+  #aroundPrimitives(): Block {
+    const random = this.#random;
+    const meetings = Array.from({ length: 1 + random.below(2) }, () => this.#primitives.meeting()).flat();
+    const block = this.#block(3, 3 + random.below(6));
+    if (random.chance(0.3)) return [...meetings, ...block];
+    return [...meetings, { k: 'try', block, what: random.pick(['exc', 'base']), then: 'swallow' }];
   }
 
   #delay(): number {
@@ -313,9 +321,7 @@ class Generator {
       case 'sync':
         return this.#sync(depth);
       case 'primitive':
-        return this.#random.chance(0.6)
-          ? this.#primitives.sync()
-          : { k: 'await', aw: this.#primitives.operation() };
+        return this.#random.chance(0.6) ? this.#primitives.sync() : this.#primitives.wait();
       case 'sleep':
         return { k: 'sleep', d: this.#delay(), ...(this.#random.chance(0.1) ? { r: this.#value() } : {}) };
       case 'await':

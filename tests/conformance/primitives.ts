@@ -127,7 +127,7 @@ export abstract class PrimitiveMachine extends Machine {
   #predicate({ cell, n, e }: Predicate): () => unknown {
     let calls = 0;
     return () => {
-      let value = this.#cells.get(cell) ?? 0;
+      let value = this.#cells.has(cell) ? this.#cells.get(cell) : 0;
       if (++calls >= n) {
         if (e !== undefined) throw makeError(e, 'predicate');
         value ||= 'enough';
