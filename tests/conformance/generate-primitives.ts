@@ -104,13 +104,12 @@ export class PrimitiveGrammar {
         const lock = this.#names.made.l > 0 && random.chance(0.5) ? { lock: this.#names.old('l') } : {};
         return { k: 'primitive', s, type: 'Condition', ...lock };
       }
-      case 's':
-        return {
-          k: 'primitive',
-          s,
-          type: random.pick(['Semaphore', 'BoundedSemaphore']),
-          n: n ?? random.pick([0, 1, 1, 1, 2, 2, 3, -1]),
-        };
+      case 's': {
+        const value = n ?? random.pick([0, 1, 1, 1, 2, 2, 3, -1]);
+        // One that is bounded by 0 lets nobody through, ever.
+        const type = value === 0 ? 'Semaphore' : random.pick(['Semaphore', 'BoundedSemaphore'] as const);
+        return { k: 'primitive', s, type, n: value };
+      }
       case 'b':
         return { k: 'primitive', s, type: 'Barrier', n: n ?? random.pick([1, 2, 2, 2, 3, 3, 0]) };
       case 'q': {
@@ -278,7 +277,14 @@ export class PrimitiveGrammar {
   ): { p: string; make: Block; waiter: () => Block; wake: () => Sync[] } {
     const random = this.#random;
     const isNew = this.#names.made[kind] === 0 || random.chance(0.6);
-    const room = { l: 0, e: 0, n: 0, s: 0, b: count + random.below(2), q: random.pick([0, 1, 1, 2]) }[kind];
+    const room = {
+      l: 0,
+      e: 0,
+      n: 0,
+      s: random.below(2),
+      b: count + random.below(2),
+      q: random.pick([0, 1, 1, 2]),
+    }[kind];
     const make: Block = isNew ? [this.#make(kind, room)] : [];
     const p = isNew ? `${kind}${this.#names.made[kind]}` : this.#names.old(kind);
     const call = (op: Call): Sync => this.#call(p, op);
@@ -291,18 +297,20 @@ export class PrimitiveGrammar {
       this.#limited(this.#operation(p, 'acquire'), nearly),
       { k: 'try', block: pause(), finally: [call('release')] },
     ];
+    // Not for ever, since an earlier meeting may have left it taken.
+    const take = (): Stmt => ({ k: 'wait_for', aw: this.#operation(p, 'acquire'), t: 1 });
     switch (kind) {
       case 'l':
         return {
           p,
-          make: [...make, await_({ k: 'wait_for', aw: this.#operation(p, 'acquire'), t: 1 })],
+          make: [...make, take()],
           waiter: () => swallowing(random.chance(0.5) ? held() : [{ k: 'with', p, block: pause() }]),
           wake: () => [call('release')],
         };
       case 's':
         return {
           p,
-          make,
+          make: [...make, ...(room === 1 ? [take()] : [])],
           waiter: () => swallowing(random.chance(0.5) ? held() : [{ k: 'with', p, block: pause() }]),
           wake: () => (random.chance(0.3) ? [call('release'), call('release')] : [call('release')]),
         };
