@@ -661,6 +661,16 @@ scenario(
   ]),
 );
 
+scenario(
+  'H67',
+  'a group that throws SystemExit does not cancel again whoever catches it during the shutdown',
+  ['0 #0 cancelling 2', '1 #0 slept None'],
+  program([
+    attempt([group('g', tgSpawn('g', 't', body(raise('SystemExit', 'bye'))))], 'base', cancelling),
+    sleep(1),
+  ]),
+);
+
 // What has no number: rules that are easily lost
 
 scenario(
