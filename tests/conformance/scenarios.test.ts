@@ -237,6 +237,48 @@ test('H20: what waited for a future that lives long is garbage when its wait is 
   );
 });
 
+test('H68: what waited at a primitive that lives long is garbage when its wait is over', async () => {
+  const lock = new asyncio.Lock();
+  const semaphore = new asyncio.Semaphore(0);
+  const event = new asyncio.Event();
+  const condition = new asyncio.Condition();
+  const barrier = new asyncio.Barrier(2);
+  const empty = new asyncio.Queue<number>();
+  const full = new asyncio.Queue<number>(1);
+  const waits: (() => asyncio.Coroutine<unknown>)[] = [
+    () => lock.acquire(),
+    () => semaphore.acquire(),
+    () => event.wait(),
+    () => condition.run(async () => condition.wait()),
+    () => barrier.wait(),
+    () => empty.get(),
+    () => full.put(2),
+    () => full.join(),
+  ];
+  const tasks: WeakRef<object>[] = [];
+  const texts = (): string[] => [lock, semaphore, event, condition, barrier, empty, full].map(String);
+  await asyncio.run(
+    async () => {
+      await lock.acquire();
+      full.putNowait(1);
+      const before = texts();
+      for (let i = 0; i < 400; i++) {
+        const wait = waits[i % waits.length] as () => asyncio.Coroutine<unknown>;
+        const task = asyncio.createTask(async () => {
+          await asyncio.waitFor(wait(), 1).catch(() => {});
+        });
+        tasks.push(new WeakRef(task));
+        await task;
+      }
+      assert.deepEqual(texts(), before);
+      // Some are still held by what ran last, whatever they waited for.
+      const count = await asyncio.fromPromise(collected(tasks));
+      assert.ok(count > 320, `${count} of 400 collected`);
+    },
+    { loopFactory: () => new VirtualEventLoop() },
+  );
+});
+
 test('H65: a running task that nobody holds is not collected', async () => {
   let ended = 0;
   await asyncio.run(async () => {
