@@ -7,7 +7,8 @@ import { PRIMITIVES } from '../tests/conformance/generate-primitives.ts';
 import type { Style } from '../tests/conformance/interpreter.ts';
 import { show } from '../tests/conformance/print.ts';
 import { shrink } from '../tests/conformance/shrink.ts';
-import { generateStrands, runStrands, showStrands, shrinkStrands } from '../tests/conformance/strands.ts';
+import { generateStrands, runStrands, shrinkStrands } from '../tests/conformance/strands.ts';
+import { showStrands } from '../tests/conformance/strands-print.ts';
 
 const HELP = `Usage: npm run fuzz -- [options]
 
