@@ -44,17 +44,17 @@ function scenario(id: string, title: string, shows: string[], main: Program): vo
 
 /** Tasks of these names that take the primitive, stay a while, and give it back. */
 function users(p: string, names: string, ...stay: Stmt[]): Stmt[] {
-  return [...names].map((name) => spawn(name, body(within(p, ...stay))));
+  return names.split('').map((name) => spawn(name, body(within(p, ...stay))));
 }
 
 /** Tasks of these names that do the operation once. */
 function each(names: string, coro: ReturnType<typeof op>): Stmt[] {
-  return [...names].map((name) => spawn(name, body(awaits(coro))));
+  return names.split('').map((name) => spawn(name, body(awaits(coro))));
 }
 
 /** The end of each of these tasks. */
 function ended(names: string): Stmt[] {
-  return [...names].map((name) => ends(name));
+  return names.split('').map((name) => ends(name));
 }
 
 const text = (p: string): Stmt => call(p, 'text');

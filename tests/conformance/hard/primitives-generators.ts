@@ -35,7 +35,7 @@ export const primitivesGenerators: HardPrograms = {
       *main() {
         const lock = new Lock();
         yield* lock.acquire();
-        const [b, c, d] = [...'bcd'].map((n) => createTask(() => use(lock, n))) as [
+        const [b, c, d] = 'bcd'.split('').map((n) => createTask(() => use(lock, n))) as [
           Task<void>,
           Task<void>,
           Task<void>,
@@ -76,7 +76,7 @@ export const primitivesGenerators: HardPrograms = {
     return {
       *main() {
         const s = new Semaphore(0);
-        const [a, b, c] = [...'abc'].map((n) => createTask(() => use(s, n))) as [
+        const [a, b, c] = 'abc'.split('').map((n) => createTask(() => use(s, n))) as [
           Task<void>,
           Task<void>,
           Task<void>,
@@ -165,7 +165,7 @@ export const primitivesGenerators: HardPrograms = {
     return {
       *main() {
         const q = new Queue<number>(2);
-        const [a, b, c] = [...'abc'].map((n) => createTask(() => get(q, n))) as [
+        const [a, b, c] = 'abc'.split('').map((n) => createTask(() => get(q, n))) as [
           Task<void>,
           Task<void>,
           Task<void>,
@@ -216,7 +216,7 @@ export const primitivesGenerators: HardPrograms = {
     return {
       *main() {
         const b = new Barrier(3);
-        const start = (names: string) => [...names].map((n) => createTask(() => party(b, n)));
+        const start = (names: string) => names.split('').map((n) => createTask(() => party(b, n)));
         const [first, second] = start('AB') as [Task<void>, Task<void>];
         yield* sleep(1);
         io.say(b.nWaiting);
@@ -241,7 +241,7 @@ export const primitivesGenerators: HardPrograms = {
         yield* party(b, 'I');
         yield* b.reset();
         io.say(b.broken);
-        yield* gather(...[...'JKLMNO'].map((n) => () => party(b, n)));
+        yield* gather(...'JKLMNO'.split('').map((n) => () => party(b, n)));
       },
     };
   },
