@@ -674,6 +674,16 @@ scenario(
 // What has no number: rules that are easily lost
 
 scenario(
+  'gather',
+  'an eager child that ends a future before it in the list does not end the gathering within the call',
+  ['0 #0 make a False', '0 #0 caught ValueError(f)#'],
+  program(
+    [future('f'), make('a', gather(['f', body(fail('f'))])), ends('a'), make('b', gather([body(), body()]))],
+    { eager: true },
+  ),
+);
+
+scenario(
   'cancel',
   'a task that awaits itself gets an error',
   ['0 T caught RuntimeError(Task cannot await on itself: <>)#0'],
