@@ -7,8 +7,10 @@ import { PRIMITIVES } from '../tests/conformance/generate-primitives.ts';
 import type { Style } from '../tests/conformance/interpreter.ts';
 import { show } from '../tests/conformance/print.ts';
 import { shrink } from '../tests/conformance/shrink.ts';
-import { generateStrands, runStrands, shrinkStrands } from '../tests/conformance/strands.ts';
+import { runStrands } from '../tests/conformance/strands.ts';
+import { generateStrands } from '../tests/conformance/strands-generate.ts';
 import { showStrands } from '../tests/conformance/strands-print.ts';
+import { shrinkStrands } from '../tests/conformance/strands-shrink.ts';
 
 const HELP = `Usage: npm run fuzz -- [options]
 

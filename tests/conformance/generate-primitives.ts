@@ -56,7 +56,6 @@ const ITEMS: readonly (readonly Item[])[] = [
 export interface Host {
   /** Statements that don't nest deeper than `depth`. */
   block(depth: number, length: number): Block;
-  delay(): number;
   /** The action, some turns of the loop later. */
   turnsLater(action: Sync): Sync[];
 }

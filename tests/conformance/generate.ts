@@ -82,7 +82,6 @@ class Generator {
     this.#names = new Names(this.#random);
     this.#primitives = new PrimitiveGrammar(this.#random, this.#names, this.#fondOf(options.primitives), {
       block: (depth, length) => this.#block(depth, length),
-      delay: () => this.#delay(),
       turnsLater: (action) => this.#turnsLater(action),
     });
   }

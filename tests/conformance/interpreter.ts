@@ -6,7 +6,8 @@
 
 import * as asyncio from 'asyncio-ts';
 import type { Block, Outcome, Program, Stmt } from './ast.ts';
-import { type AnyFuture, catches, type CoroLike, Node, Return, type Style } from './machine.ts';
+import { catches } from './errors.ts';
+import { type AnyFuture, type CoroLike, Node, Return, type Style } from './machine.ts';
 import { PrimitiveMachine } from './primitives.ts';
 import { hash } from './random.ts';
 

@@ -6,7 +6,8 @@
 
 import * as asyncio from 'asyncio-ts';
 import { VirtualEventLoop } from 'asyncio-ts/testing';
-import type { Aw, Block, Catch, Coro, ErrorName, Item, Outcome, Program, Sync, TaskOptions } from './ast.ts';
+import type { Aw, Block, Coro, Item, Outcome, Program, Sync, TaskOptions } from './ast.ts';
+import { makeError } from './errors.ts';
 
 export const STEP_LIMIT = 400;
 const WATCHDOG = 40;
@@ -14,52 +15,10 @@ const WATCHDOG = 40;
 export type AnyFuture = asyncio.Future<unknown>;
 export type AnyTask = asyncio.Task<unknown>;
 
-class CustomError extends Error {
-  override name = 'CustomError';
-}
-
 export class Return {
   readonly value: unknown;
   constructor(value: unknown) {
     this.value = value;
-  }
-}
-
-export function makeError(name: ErrorName, value: unknown): Error {
-  switch (name) {
-    case 'ValueError':
-      return new RangeError(String(value));
-    case 'RuntimeError':
-      return new asyncio.RuntimeError(String(value));
-    case 'CustomError':
-      return new CustomError(String(value));
-    case 'CancelledError':
-      return new asyncio.CancelledError(String(value));
-    case 'TimeoutError':
-      return new asyncio.TimeoutError(String(value));
-    case 'SystemExit':
-      return new asyncio.SystemExit(String(value));
-    case 'KeyboardInterrupt':
-      return new asyncio.KeyboardInterrupt(String(value));
-  }
-}
-
-export function catches(what: Catch | undefined, error: unknown): boolean {
-  switch (what) {
-    case undefined:
-      return false;
-    case 'cancel':
-      return error instanceof asyncio.CancelledError;
-    case 'timeout':
-      return error instanceof asyncio.TimeoutError;
-    case 'value':
-      return error instanceof RangeError;
-    case 'group':
-      return error instanceof asyncio.BaseExceptionGroup;
-    case 'exc':
-      return !(error instanceof asyncio.BaseException);
-    case 'base':
-      return true;
   }
 }
 

@@ -5,7 +5,8 @@
 
 import * as asyncio from 'asyncio-ts';
 import type { Call, Coro, Item, Predicate, Sync } from './ast.ts';
-import { type CoroLike, Machine, makeError, type Primitive } from './machine.ts';
+import { makeError } from './errors.ts';
+import { type CoroLike, Machine, type Primitive } from './machine.ts';
 
 type Of<K extends Sync['k']> = Extract<Sync, { k: K }>;
 type CallStatement = Of<'call'>;

@@ -11,11 +11,12 @@ import { run } from './compare.ts';
 import type { Style } from './interpreter.ts';
 import { oracle } from './oracle.ts';
 import { scenarios } from './scenarios.ts';
-import { primitiveScenarios } from './scenarios-primitives.ts';
+import { lockScenarios } from './scenarios-locks.ts';
+import { queueScenarios } from './scenarios-queues.ts';
 
 const STYLES: Style['kind'][] = ['generators', 'async', 'mixed'];
 
-for (const { id, title, program, shows } of [...scenarios, ...primitiveScenarios]) {
+for (const { id, title, program, shows } of [...scenarios, ...lockScenarios, ...queueScenarios]) {
   test(`${id}: ${title}`, async (t) => {
     const { programs } = await oracle();
     const [expected] = programs([program]) as [Outcome];
