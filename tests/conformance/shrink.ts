@@ -60,6 +60,9 @@ const OPTIONAL = [
   'at',
   'ensure',
   'tok',
+  'lock',
+  'immediate',
+  'index',
 ];
 
 /** What a statement can be replaced by. */
@@ -135,7 +138,8 @@ function* smallerCoros(coro: Coro): Generator<Coro> {
 function* smallerAws(aw: Aw): Generator<Aw> {
   if (aw.k === 'wait_for' || aw.k === 'shield') yield aw.aw;
   if (aw.k === 'gather') for (const child of aw.aws) if (child.k !== 'dup') yield child;
-  if (aw.k === 'body' || aw.k === 'sleep' || aw.k === 'wait_for' || aw.k === 'wait') yield* smallerCoros(aw);
+  if (aw.k === 'body' || aw.k === 'op' || aw.k === 'sleep' || aw.k === 'wait_for' || aw.k === 'wait')
+    yield* smallerCoros(aw);
   else if (aw.k !== 'slot' && aw.k !== 'dup') yield* smallerNodes(aw);
 }
 
