@@ -69,9 +69,14 @@ describe('callSoon (P21)', () => {
         // The queue is used up to some place within it first.
         for (let i = 0; i < 7; i++) loop.callSoon(() => {});
         loop.callSoon(() => {
-          for (let i = 0; i < count; i++) loop.callSoon(() => order.push('queued'));
+          for (let i = 0; i < count; i++) {
+            loop.callSoon(() => {
+              order.push('queued');
+              loop.callSoon(() => order.push('after'));
+            });
+          }
           loop.callLater(0, () => order.push('timer'));
-          loop.callSoon(() => loop.stop());
+          loop.callLater(0, () => loop.callSoon(() => loop.stop()));
         });
         for (let i = 0; i < 5; i++) loop.callSoon(() => order.push('there before'));
         loop.callLater(0, () => order.push('timer before'));
@@ -83,6 +88,7 @@ describe('callSoon (P21)', () => {
           'timer before',
           ...Array<string>(count).fill('queued'),
           'timer',
+          ...Array<string>(count).fill('after'),
         ],
         `${count} callbacks`,
       );
