@@ -650,6 +650,16 @@ describe('explore', () => {
       explore(() => {}, { schedules: Number.NaN }),
       /schedules must be 0 or more, got NaN/,
     );
+    const notAFunction = 'idle' as never;
+    const mistakes: Scenario[] = [
+      (sim) => sim.invariant('idle', notAFunction),
+      (sim) => sim.atQuiescence(notAFunction),
+      (sim) => sim.outside('idle', notAFunction),
+    ];
+    for (const mistake of mistakes) {
+      const error = await failureOf(mistake);
+      assert.match(error.message, /^sim\.\w+\(.*\) wants a function, got 'idle'/);
+    }
   });
 });
 
