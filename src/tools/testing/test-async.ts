@@ -20,11 +20,14 @@ export interface TestOptions {
   debug?: boolean;
 }
 
+/** Jest and Vitest end a test after five seconds. */
+const EXPLORE_SECONDS = 4;
+
 /** Options of a test under many schedules. */
 export interface ExploredTestOptions extends Pick<TestOptions, 'test'> {
   /**
    * Run the body under many schedules, as `explore` does: it gets the simulation as its argument, and runs on loops of
-   * the explorer's own. `true` stands for the defaults of `explore`.
+   * the explorer's own, for 4 seconds at most. `true` stands for the other defaults of `explore`.
    */
   explore: true | ExploreOptions;
 }
@@ -57,7 +60,8 @@ export function testAsync(
   const body =
     schedules === undefined
       ? () => runTest(fn as () => CoroutineBody, options)
-      : async () => void (await explore(fn, schedules === true ? {} : schedules));
+      : async () =>
+          void (await explore(fn, { seconds: EXPLORE_SECONDS, ...(schedules === true ? {} : schedules) }));
   // node:test has no global; loaded only where it is used, since other runners may not have it.
   if (register === undefined) registerWithNode(name, body);
   else register(name, body);
