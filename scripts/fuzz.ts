@@ -2,11 +2,15 @@
 
 import { parseArgs } from 'node:util';
 import { brokenInvariants, compare, describe, run } from '../tests/conformance/compare.ts';
-import { generate } from '../tests/conformance/generate.ts';
+import { type GenerateOptions, generate } from '../tests/conformance/generate.ts';
+import { PRIMITIVES } from '../tests/conformance/generate-primitives.ts';
 import type { Style } from '../tests/conformance/interpreter.ts';
 import { show } from '../tests/conformance/print.ts';
 import { shrink } from '../tests/conformance/shrink.ts';
-import { generateStrands, runStrands, showStrands, shrinkStrands } from '../tests/conformance/strands.ts';
+import { runStrands } from '../tests/conformance/strands.ts';
+import { generateStrands } from '../tests/conformance/strands-generate.ts';
+import { showStrands } from '../tests/conformance/strands-print.ts';
+import { shrinkStrands } from '../tests/conformance/strands-shrink.ts';
 
 const HELP = `Usage: npm run fuzz -- [options]
 
@@ -21,6 +25,9 @@ Ends with code 1 at the first difference, which is made small and printed.
               strands     async functions with several waits open at once, held to invariants
   --seed N    the first seed (default: 1)
   --count N   how many programs per style (default: 1000)
+  --primitives L
+              only programs about these, separated by commas: lock, event, condition, semaphore, barrier, queue
+              (or all); otherwise every second program has some of them
   --print     print the programs instead of running them
   --go-on     don't stop at a difference
   --help      this text
@@ -60,12 +67,13 @@ async function fuzz(
   first: number,
   count: number,
   goOn: boolean,
+  primitives: GenerateOptions['primitives'],
 ): Promise<number> {
   const eager = name === 'eager';
   let bad = 0;
   for (let at = 0; at < count; at += BATCH) {
     const programs = [...seeds(first + at, Math.min(BATCH, count - at))].map((seed) =>
-      generate(seed, { eager }),
+      generate(seed, { eager, primitives }),
     );
     // Async functions: every second seed with awaits of finished promises strewn in.
     const isAsync = name === 'async' || name === 'mixed';
@@ -97,6 +105,7 @@ async function main(): Promise<number> {
     options: {
       style: { type: 'string' },
       seed: { type: 'string', default: '1' },
+      primitives: { type: 'string' },
       count: { type: 'string', default: '1000' },
       print: { type: 'boolean', default: false },
       'go-on': { type: 'boolean', default: false },
@@ -107,9 +116,16 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
+  const listed = values.primitives === 'all' ? PRIMITIVES : values.primitives?.split(',');
+  const primitives = listed && PRIMITIVES.filter((name) => listed.some((word) => word === name));
   const [seed, count] = [Number(values.seed), Number(values.count)];
   const chosen = STYLES.filter((name) => values.style === undefined || values.style === name);
-  if (chosen.length === 0 || !Number.isInteger(seed) || !Number.isInteger(count)) {
+  if (
+    chosen.length === 0 ||
+    primitives?.length !== listed?.length ||
+    !Number.isInteger(seed) ||
+    !Number.isInteger(count)
+  ) {
     process.stderr.write(HELP);
     return 2;
   }
@@ -120,13 +136,15 @@ async function main(): Promise<number> {
         const text =
           style === 'strands'
             ? showStrands(generateStrands(s))
-            : show(generate(s, { eager: style === 'eager' }));
+            : show(generate(s, { eager: style === 'eager', primitives }));
         console.log(`# ${style}, seed ${s}\n${text}\n`);
       }
       continue;
     }
-    const run = style === 'strands' ? fuzzStrands : fuzz.bind(null, style);
-    bad += await run(seed, count, values['go-on']);
+    bad +=
+      style === 'strands'
+        ? await fuzzStrands(seed, count, values['go-on'])
+        : await fuzz(style, seed, count, values['go-on'], primitives);
     progress('');
     if (bad > 0 && !values['go-on']) return 1;
     console.log(`${style}: ${count} programs from seed ${seed}`);

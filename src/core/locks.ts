@@ -18,7 +18,7 @@ export interface Guard extends Disposable {
    * Release what was acquired, if that was not done here already. The guard of a lock knows also of the lock's own
    * `release`, whoever called it; permits of a semaphore cannot be told apart.
    */
-  release(): void;
+  release(this: Guard): void;
 }
 
 /** What `run` holds while its body runs. */

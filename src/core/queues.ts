@@ -341,9 +341,11 @@ export class PriorityQueue<T> extends Queue<T> {
   #isLess: IsLess<T> = isLess;
 
   constructor(maxsize = 0, options?: PriorityQueueOptions<T>) {
-    if (typeof maxsize === 'object' && maxsize !== null)
+    if ((typeof maxsize === 'object' && maxsize !== null) || typeof maxsize === 'function')
       throw new TypeError('the options come after maxsize: new PriorityQueue(0, { compare })');
     super(maxsize);
+    if (typeof options === 'function')
+      throw new TypeError('the function belongs into an object: new PriorityQueue(0, { compare })');
     const compare = options?.compare;
     if (compare === undefined) return;
     if (typeof compare !== 'function')

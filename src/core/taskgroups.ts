@@ -223,8 +223,9 @@ export class TaskGroup {
     this.#signal?.close();
     leaveScope(target);
     // Errors go before a cancellation from outside, which must not be lost for that: it strikes at the next await.
-    // CPython uncancels and cancels again; here no other strand around the group may take it.
-    if (hasErrors) strikeNext(target);
+    // CPython uncancels and cancels again; here no other strand around the group may take it. An error that ends the
+    // program goes alone: whoever catches it is not struck again.
+    if (hasErrors && this.#baseError === null) strikeNext(target);
     this.#state = 'finished';
     this.#parent = null;
     this.#target = null;

@@ -214,6 +214,9 @@ class GatherWaiter implements Waiter {
 class GatheringFuture extends Future<any[]> {
   readonly #children: Future<any>[] = [];
   readonly #returnExceptions: boolean;
+  /** Children that were done when they came. */
+  readonly #done: Future<any>[] = [];
+  #isComplete = false;
   #count = 0;
   #finished = 0;
   #cancelRequested = false;
@@ -230,23 +233,24 @@ class GatheringFuture extends Future<any[]> {
     return '_GatheringFuture';
   }
 
-  /** `place` children, of which `distinct` are counted. */
-  watch(children: Iterable<Future<any>>, distinct: Iterable<Future<any>>): void {
+  /** Watch a child, as soon as it is made: one that starts eagerly may end those before it. */
+  watch(child: Future<any>): void {
+    this.#count++;
+    if (child.done()) this.#done.push(child);
+    else child._addWaiter(new GatherWaiter(this, child));
+  }
+
+  /** All children are there, in the order of the arguments; some may stand in it twice. */
+  complete(children: readonly Future<any>[]): void {
     this.#children.push(...children);
-    const done: Future<any>[] = [];
-    for (const child of distinct) {
-      this.#count++;
-      if (child.done()) done.push(child);
-      else child._addWaiter(new GatherWaiter(this, child));
-    }
-    // All are counted before the first is looked at.
-    for (const child of done) this.childDone(child);
+    this.#isComplete = true;
+    for (const child of this.#done) this.childDone(child);
   }
 
   childDone(child: Future<any>): void {
     this.#finished++;
-    if (this._state !== PENDING) {
-      // The outcome is known; a later error is dropped, as in CPython.
+    if (!this.#isComplete || this._state !== PENDING) {
+      // The outcome is known, or a wrong argument was the end of it; a later error is dropped, as in CPython.
       if (!child.cancelled()) child._markRetrieved();
       return;
     }
@@ -331,6 +335,7 @@ export function gather(...args: unknown[]): Future<any> {
   let loop = _getRunningLoop() as BaseEventLoop | null;
   const futures = new Map<unknown, Future<any>>();
   const places: Future<any>[] = [];
+  let outer: GatheringFuture | null = null;
   for (const aw of aws) {
     let future = isMaker(aw) ? undefined : futures.get(aw);
     if (future === undefined) {
@@ -339,12 +344,14 @@ export function gather(...args: unknown[]): Future<any> {
       loop ??= future._loop;
       if ((future as unknown) !== aw && future instanceof Task) future._beQuiet();
       futures.set(aw, future);
+      outer ??= new GatheringFuture(loop, returnExceptions);
+      outer.watch(future);
     }
     places.push(future);
   }
-  const outer = new GatheringFuture(loop as BaseEventLoop, returnExceptions);
-  outer.watch(places, new Set(places));
-  return outer;
+  const gathering = outer as GatheringFuture;
+  gathering.complete(places);
+  return gathering;
 }
 
 function isOptions(obj: unknown): boolean {

@@ -23,11 +23,60 @@ export type Catch = 'cancel' | 'timeout' | 'value' | 'group' | 'exc' | 'base';
 
 export type Block = Stmt[];
 
+/** What a queue holds. Those of one queue can be compared with each other. */
+export type Item = number | string | boolean | readonly Item[];
+
+export type PrimitiveType =
+  | 'Lock'
+  | 'Event'
+  | 'Condition'
+  | 'Semaphore'
+  | 'BoundedSemaphore'
+  | 'Barrier'
+  | 'Queue'
+  | 'PriorityQueue'
+  | 'LifoQueue';
+
+/** Operations of primitives that don't wait. */
+export type Call =
+  | 'release'
+  | 'locked'
+  | 'set'
+  | 'clear'
+  | 'is_set'
+  | 'notify'
+  | 'notify_all'
+  | 'n_waiting'
+  | 'broken'
+  | 'put_nowait'
+  | 'get_nowait'
+  | 'task_done'
+  | 'shutdown'
+  | 'qsize'
+  | 'empty'
+  | 'full'
+  | 'text';
+
+/** Operations that may wait. */
+export type Operation = 'acquire' | 'wait' | 'wait_for' | 'reset' | 'abort' | 'put' | 'get' | 'join';
+
+/** Gives the value of the cell, and from its call `n` on something truthy or the error `e`. */
+export interface Predicate {
+  cell: string;
+  n: number;
+  e?: ErrorName;
+}
+
 export type Coro =
   | { k: 'body'; block: Block }
   | { k: 'sleep'; d: number; r?: Value }
   | { k: 'wait_for'; aw: Aw; t: number | null }
-  | { k: 'wait'; fs: string[]; t?: number | null; rw: ReturnWhen };
+  | { k: 'wait'; fs: string[]; t?: number | null; rw: ReturnWhen }
+  /**
+   * An operation of the primitive in slot `p`. `index` keeps the result of a barrier's `wait`, which differs from
+   * CPython's after a party was cancelled.
+   */
+  | { k: 'op'; p: string; op: Operation; item?: Item; predicate?: Predicate; index?: boolean };
 
 export type Aw =
   | Coro
@@ -76,6 +125,10 @@ export type Sync =
   | { k: 'tasks' }
   | { k: 'cancelling' }
   | { k: 'factory'; eager: boolean }
+  /** `n` is the value of a semaphore, the parties of a barrier, the maxsize of a queue; `lock` a condition's. */
+  | { k: 'primitive'; s: string; type: PrimitiveType; n?: number; lock?: string }
+  | { k: 'call'; p: string; op: Call; item?: Item; n?: number; immediate?: boolean; loud?: boolean }
+  | { k: 'cell'; s: string; v: Value }
   | { k: 'raise'; e: ErrorName; v: Value };
 
 export type Stmt =
@@ -94,6 +147,10 @@ export type Stmt =
   | { k: 'as_completed'; aws: Aw[]; t?: number | null; mode: 'for' | 'async for'; n?: number; block?: Block }
   | { k: 'try'; block: Block; what?: Catch; handler?: Block; then?: 'swallow' | 'reraise'; finally?: Block }
   | { k: 'repeat'; n: number; block: Block }
+  /** `async with` a primitive. */
+  | { k: 'with'; p: string; block: Block }
+  /** Takes items, `n` at most, until the queue is shut down. */
+  | { k: 'items'; p: string; n?: number; block?: Block }
   | { k: 'return'; v: Value };
 
 export interface Program {

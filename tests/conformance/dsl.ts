@@ -3,9 +3,13 @@
 import type {
   Aw,
   Block,
+  Call,
   Catch,
   Coro,
   ErrorName,
+  Item,
+  Operation,
+  PrimitiveType,
   Program,
   ReturnWhen,
   Stmt,
@@ -133,3 +137,35 @@ export const reraise = (block: Block, what: Catch, ...handler: Block): Stmt => (
   then: 'reraise',
 });
 export const finallyDo = (block: Block, ...last: Block): Stmt => ({ k: 'try', block, finally: last });
+
+export const primitive = (s: string, type: PrimitiveType, n?: number): Sync => ({
+  k: 'primitive',
+  s,
+  type,
+  ...(n === undefined ? {} : { n }),
+});
+export const condition = (s: string, lock: string): Sync => ({ k: 'primitive', s, type: 'Condition', lock });
+/** An operation that doesn't wait, with its result. */
+export const call = (p: string, op: Call, n?: number): Sync => ({
+  k: 'call',
+  p,
+  op,
+  ...(n === undefined ? {} : { n }),
+});
+export const putNowait = (p: string, item: Item): Sync => ({ k: 'call', p, op: 'put_nowait', item });
+export const shutdown = (p: string, immediate = false): Sync => ({ k: 'call', p, op: 'shutdown', immediate });
+/** An operation that may wait. */
+export const op = (p: string, name: Operation): Coro & Aw => ({ k: 'op', p, op: name });
+export const put = (p: string, item: Item): Coro & Aw => ({ k: 'op', p, op: 'put', item });
+/** A barrier's `wait` with its result. Not for barriers that a party leaves by a cancellation. */
+export const arrive = (p: string): Coro & Aw => ({ k: 'op', p, op: 'wait', index: true });
+/** A condition's `wait_for` of a truthy cell; it gives in at the call `n`. */
+export const waitForCell = (p: string, cell: string, n = 9): Coro & Aw => ({
+  k: 'op',
+  p,
+  op: 'wait_for',
+  predicate: { cell, n },
+});
+export const cell = (s: string, v: Value): Sync => ({ k: 'cell', s, v });
+/** `async with` a primitive. */
+export const within = (p: string, ...block: Block): Stmt => ({ k: 'with', p, block });

@@ -7,7 +7,10 @@ import { generate } from './generate.ts';
 import type { Style } from './interpreter.ts';
 import { show } from './print.ts';
 import { shrink } from './shrink.ts';
-import { generateStrands, runStrands, showStrands, shrinkStrands } from './strands.ts';
+import { runStrands } from './strands.ts';
+import { generateStrands } from './strands-generate.ts';
+import { showStrands } from './strands-print.ts';
+import { shrinkStrands } from './strands-shrink.ts';
 
 /** How many programs of each style: enough to find what is broken often, few enough to be run all the time. */
 const COUNT = 300;

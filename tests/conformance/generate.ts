@@ -13,6 +13,8 @@ import type {
   TaskOptions,
   Value,
 } from './ast.ts';
+import { PRIMITIVES, PrimitiveGrammar, type PrimitiveFeature } from './generate-primitives.ts';
+import { Names } from './names.ts';
 import { Random } from './random.ts';
 
 /** Few different times, so that many things happen at one instant. */
@@ -46,6 +48,8 @@ const FEATURES: readonly Feature[] = [
 export interface GenerateOptions {
   /** Tasks that start at their creation. */
   eager: boolean;
+  /** Primitives that every program is to be about; if not said, half of the programs choose some. */
+  primitives?: readonly PrimitiveFeature[] | undefined;
 }
 
 /** The program of a seed, always the same. */
@@ -60,7 +64,8 @@ class Generator {
   readonly #weight: Record<Feature, number>;
   /** Statements that may still be made. */
   #budget: number;
-  #slots = { t: 0, f: 0, a: 0, m: 0, g: 0, h: 0, c: 0, k: 0 };
+  readonly #names: Names;
+  readonly #primitives: PrimitiveGrammar;
   #tags = 0;
 
   constructor(seed: number, options: GenerateOptions) {
@@ -74,36 +79,49 @@ class Generator {
       Feature,
       number
     >;
+    this.#names = new Names(this.#random);
+    this.#primitives = new PrimitiveGrammar(this.#random, this.#names, this.#fondOf(options.primitives), {
+      block: (depth, length) => this.#block(depth, length),
+      turnsLater: (action) => this.#turnsLater(action),
+    });
+  }
+
+  /** One or two of the primitives, for half of the programs. */
+  #fondOf(wanted: readonly PrimitiveFeature[] | undefined): PrimitiveFeature[] {
+    const random = this.#random;
+    if (wanted === undefined && random.chance(0.5)) return [];
+    const chosen = [1, 2].map(() => random.pick(wanted ?? [...PRIMITIVES, 'queue']));
+    // Locks first, since a condition may be made with one.
+    return PRIMITIVES.filter((feature) => chosen.includes(feature));
   }
 
   program(): Program {
     const main: Block = [];
     const random = this.#random;
-    for (let i = random.below(3); i > 0; i--) main.push({ k: 'future', s: this.#new('f') });
+    main.push(...this.#primitives.head());
+    for (let i = random.below(3); i > 0; i--) main.push({ k: 'future', s: this.#names.new('f') });
     for (let i = 1 + random.below(3); i > 0; i--) main.push(this.#spawn(2));
-    main.push(...this.#block(3, 3 + random.below(6)));
-    const tasks = Array.from({ length: this.#slots.t }, (_, i) => `t${i + 1}`);
+    if (this.#primitives.exists) main.push(...this.#aroundPrimitives());
+    else main.push(...this.#block(3, 3 + random.below(6)));
+    const tasks = Array.from({ length: this.#names.made.t }, (_, i) => `t${i + 1}`);
     if (random.chance(0.7)) main.push({ k: 'wait', fs: tasks, t: 8, rw: 'ALL_COMPLETED' });
     if (random.chance(0.3)) for (let i = 0; i < 3; i++) main.push({ k: 'callbacks', s: this.#any() });
     return { seed: this.#seed, vars: 2, eager: this.#eager && random.chance(0.5), main };
   }
 
-  // Names
-
-  #new(kind: 't' | 'f' | 'a' | 'm' | 'g' | 'h' | 'c' | 'k'): string {
-    return `${kind}${++this.#slots[kind]}`;
-  }
-
-  /** A slot of a kind that may have been made already; another new one if there is none. */
-  #old(kind: 't' | 'f' | 'a' | 'm' | 'g' | 'h' | 'c' | 'k'): string {
-    const made = this.#slots[kind];
-    return made === 0 ? `${kind}1` : `${kind}${1 + this.#random.below(made)}`;
-  }
-
   /** Any slot with something to wait for. */
   #any(): string {
-    const { t, f, a } = this.#slots;
-    return this.#old(this.#random.weighted({ t: t + 0.1, f: f * this.#weight.future, a }));
+    const { t, f, a } = this.#names.made;
+    return this.#names.old(this.#random.weighted({ t: t + 0.1, f: f * this.#weight.future, a }));
+  }
+
+  /** Meetings first, and after an error the main function goes on: else most programs were over before they begin. */
+  #aroundPrimitives(): Block {
+    const random = this.#random;
+    const meetings = Array.from({ length: 1 + random.below(2) }, () => this.#primitives.meeting()).flat();
+    const block = this.#block(3, 3 + random.below(6));
+    if (random.chance(0.3)) return [...meetings, ...block];
+    return [...meetings, { k: 'try', block, what: random.pick(['exc', 'base']), then: 'swallow' }];
   }
 
   #delay(): number {
@@ -141,6 +159,14 @@ class Generator {
         block.push(...this.#meeting());
         continue;
       }
+      if (this.#primitives.exists && depth > 0 && this.#random.chance(0.2)) {
+        if (this.#random.chance(0.7)) block.push(...this.#primitives.scope(depth));
+        else {
+          this.#budget -= 4;
+          block.push(...this.#primitives.meeting());
+        }
+        continue;
+      }
       const statement = this.#statement(depth);
       block.push(statement);
       // What a wait leaves behind.
@@ -156,7 +182,7 @@ class Generator {
     this.#budget -= 3;
     const when = random.pick([0, 1, 2]);
     const nearly = (): number => Math.max(0, when + random.pick([0, 0, 0, 0.5, -0.5, 1]));
-    const t = this.#new('t');
+    const t = this.#names.new('t');
     const task = (block: Block): Sync => ({
       k: 'spawn',
       s: t,
@@ -184,10 +210,10 @@ class Generator {
     });
     switch (random.weighted({ group: 3, timeout: 3, shield: 2, gather: 2, future: 1 })) {
       case 'group': {
-        const g = this.#new('g');
+        const g = this.#names.new('g');
         const children = Array.from({ length: 1 + random.below(2) }, (): Sync => {
           const coro: Coro = random.chance(0.6) ? failing() : { k: 'body', block: [victim()] };
-          return { k: 'tg_spawn', g, s: this.#new('t'), coro };
+          return { k: 'tg_spawn', g, s: this.#names.new('t'), coro };
         });
         const group: Stmt = { k: 'group', s: g, block: [...children, victim()] };
         const caught: Stmt = {
@@ -202,7 +228,7 @@ class Generator {
       case 'timeout': {
         let block: Block = [victim()];
         for (let i = 1 + random.below(2); i > 0; i--)
-          block = [{ k: 'timeout', s: this.#new('m'), d: nearly(), block }];
+          block = [{ k: 'timeout', s: this.#names.new('m'), d: nearly(), block }];
         const caught: Stmt = {
           k: 'try',
           block,
@@ -216,7 +242,7 @@ class Generator {
         ];
       }
       case 'shield': {
-        const outers = Array.from({ length: 1 + random.below(3) }, () => this.#new('a'));
+        const outers = Array.from({ length: 1 + random.below(3) }, () => this.#names.new('a'));
         const inner: Sync = { k: 'spawn', s: t, name: t.toUpperCase(), coro: failing() };
         return [
           inner,
@@ -226,7 +252,7 @@ class Generator {
         ];
       }
       case 'gather': {
-        const a = this.#new('a');
+        const a = this.#names.new('a');
         const children = Array.from(
           { length: 2 + random.below(2) },
           (): Coro => (random.chance(0.3) ? failing() : { k: 'body', block: [victim()] }),
@@ -235,7 +261,7 @@ class Generator {
         return [{ k: 'make', s: a, aw }, cancel(a), task([{ k: 'await', aw: { k: 'slot', s: a } }])];
       }
       case 'future': {
-        const f = this.#new('f');
+        const f = this.#names.new('f');
         const set: Sync = {
           k: 'later',
           d: nearly(),
@@ -278,6 +304,7 @@ class Generator {
     const deep = depth > 0 ? 1 : 0;
     const kind = this.#random.weighted({
       sync: 9 + w.cancel + w.context + w.callback + w.future,
+      primitive: this.#primitives.exists ? 6 : 0,
       sleep: 7,
       await: 5 + w.gather + w.shield,
       wait: 1.5 * w.wait,
@@ -292,13 +319,15 @@ class Generator {
     switch (kind) {
       case 'sync':
         return this.#sync(depth);
+      case 'primitive':
+        return this.#random.chance(0.6) ? this.#primitives.sync() : this.#primitives.wait();
       case 'sleep':
         return { k: 'sleep', d: this.#delay(), ...(this.#random.chance(0.1) ? { r: this.#value() } : {}) };
       case 'await':
         return {
           k: 'await',
           aw: this.#aw(depth),
-          ...(this.#random.chance(0.3) ? { s: this.#new('a') } : {}),
+          ...(this.#random.chance(0.3) ? { s: this.#names.new('a') } : {}),
         };
       case 'wait':
         return this.#wait();
@@ -315,7 +344,7 @@ class Generator {
       case 'repeat':
         return { k: 'repeat', n: 2 + this.#random.below(2), block: this.#small(depth) };
       case 'reenter':
-        return { k: 'reenter', s: this.#old(this.#random.pick(['m', 'g'])) };
+        return { k: 'reenter', s: this.#names.old(this.#random.pick(['m', 'g'])) };
     }
   }
 
@@ -324,7 +353,7 @@ class Generator {
   }
 
   #timeout(depth: number): Stmt {
-    const s = this.#new('m');
+    const s = this.#names.new('m');
     const block = this.#small(depth);
     if (this.#random.chance(0.3)) {
       const d = this.#random.pick([null, 0, -1, 0.5, 1, 2]);
@@ -341,7 +370,7 @@ class Generator {
   }
 
   #group(depth: number): Stmt {
-    const g = this.#new('g');
+    const g = this.#names.new('g');
     const block: Block = [];
     for (let i = 1 + this.#random.below(3); i > 0; i--) block.push(this.#groupSpawn(g, depth));
     block.push(...this.#small(depth));
@@ -350,7 +379,7 @@ class Generator {
 
   #groupSpawn(g: string, depth: number): Sync {
     const coro = this.#coro(depth);
-    const s = this.#new('t');
+    const s = this.#names.new('t');
     const loud = this.#random.chance(0.2) ? { loud: true } : {};
     return { k: 'tg_spawn', g, s, coro, ...this.#options(s), ...loud };
   }
@@ -398,6 +427,7 @@ class Generator {
       sleep: 2,
       wait_for: depth > 0 ? 0.3 * this.#weight.timeout : 0,
       wait: 0.2 * this.#weight.wait,
+      op: this.#primitives.exists ? 3 : 0,
     });
     switch (kind) {
       case 'body':
@@ -408,6 +438,8 @@ class Generator {
         return { k: 'wait_for', aw: this.#aw(depth - 1), t: this.#limit() };
       case 'wait':
         return this.#wait();
+      case 'op':
+        return this.#primitives.operation();
     }
   }
 
@@ -430,7 +462,7 @@ class Generator {
   }
 
   #future(kind: 'gather' | 'shield', depth: number): Aw {
-    const s = this.#random.chance(0.7) ? { s: this.#new('a') } : {};
+    const s = this.#random.chance(0.7) ? { s: this.#names.new('a') } : {};
     if (kind === 'shield') {
       return {
         k: 'shield',
@@ -459,8 +491,8 @@ class Generator {
       ...(random.chance(0.9) ? { name: name.toUpperCase() } : {}),
       // An eager start in a context that is entered already fails in CPython, and leaves a wrong current task behind
       // for good: random programs keep off it.
-      ...(!this.#eager && this.#slots.c > 0 && random.chance(0.15 * this.#weight.context)
-        ? { ctx: this.#old('c') }
+      ...(!this.#eager && this.#names.made.c > 0 && random.chance(0.15 * this.#weight.context)
+        ? { ctx: this.#names.old('c') }
         : {}),
       ...(this.#eager && random.chance(0.4) ? { eager: random.chance(0.8) } : {}),
     };
@@ -468,22 +500,22 @@ class Generator {
 
   #spawn(depth: number): Sync {
     const coro = this.#coro(depth);
-    const s = this.#new('t');
+    const s = this.#names.new('t');
     if (this.#random.chance(0.08)) return { k: 'spawn', s, coro, ensure: true };
     return { k: 'spawn', s, coro, ...this.#options(s) };
   }
 
   #where(): { s?: string; ctx?: string } {
     return {
-      ...(this.#random.chance(0.3) ? { s: this.#new('h') } : {}),
-      ...(this.#slots.c > 0 && this.#random.chance(0.2) ? { ctx: this.#old('c') } : {}),
+      ...(this.#random.chance(0.3) ? { s: this.#names.new('h') } : {}),
+      ...(this.#names.made.c > 0 && this.#random.chance(0.2) ? { ctx: this.#names.old('c') } : {}),
     };
   }
 
   #sync(depth: number): Sync {
     const w = this.#weight;
     const random = this.#random;
-    const { g, m, h, k, c } = this.#slots;
+    const { g, m, h, k, c } = this.#names.made;
     const deep = depth > 0 ? 1 : 0;
     const kind = random.weighted({
       log: 0.5,
@@ -517,35 +549,42 @@ class Generator {
       cancelling: 0.6,
       factory: this.#eager ? 0.3 : 0,
       raise: 0.8,
+      primitive: this.#primitives.exists ? 3 : 0,
     });
     switch (kind) {
       case 'log':
         return { k: 'log', v: this.#value() };
+      case 'primitive':
+        return this.#primitives.sync();
       case 'spawn':
         return this.#spawn(depth);
       case 'future':
-        return { k: 'future', s: random.chance(0.8) ? this.#new('f') : this.#old('f') };
+        return { k: 'future', s: random.chance(0.8) ? this.#names.new('f') : this.#names.old('f') };
       case 'make':
-        return { k: 'make', s: this.#new('a'), aw: this.#future(random.pick(['gather', 'shield']), depth) };
+        return {
+          k: 'make',
+          s: this.#names.new('a'),
+          aw: this.#future(random.pick(['gather', 'shield']), depth),
+        };
       case 'cancel':
         return { k: 'cancel', s: this.#any(), ...this.#message() };
       case 'cancel_self':
         return { k: 'cancel_self', ...this.#message() };
       case 'uncancel':
-        return { k: 'uncancel', ...(random.chance(0.4) ? { s: this.#old('t') } : {}) };
+        return { k: 'uncancel', ...(random.chance(0.4) ? { s: this.#names.old('t') } : {}) };
       case 'query':
         return { k: 'query', s: this.#any(), how: random.pick(['state', 'state', 'result', 'exception']) };
       case 'set':
         return {
           k: 'set',
-          s: random.chance(0.9) ? this.#old('f') : this.#any(),
+          s: random.chance(0.9) ? this.#names.old('f') : this.#any(),
           v: this.#value(),
           ...this.#strict(),
         };
       case 'fail':
         return {
           k: 'fail',
-          s: this.#old('f'),
+          s: this.#names.old('f'),
           e: this.#error(),
           v: `f${random.below(4)}`,
           ...this.#strict(),
@@ -557,10 +596,10 @@ class Generator {
       case 'at':
         return { k: 'at', t: random.pick([0, 0.5, 1, 2, 3]), do: this.#actions(depth - 1), ...this.#where() };
       case 'cancel_handle':
-        return { k: 'cancel_handle', s: this.#old('h') };
+        return { k: 'cancel_handle', s: this.#names.old('h') };
       case 'add_cb': {
         const actions = random.chance(0.5) ? { do: this.#actions(depth - 1) } : {};
-        const ctx = c > 0 && random.chance(0.2) ? { ctx: this.#old('c') } : {};
+        const ctx = c > 0 && random.chance(0.2) ? { ctx: this.#names.old('c') } : {};
         return { k: 'add_cb', s: this.#any(), tag: this.#tag(0.8), ...actions, ...ctx };
       }
       case 'remove_cb':
@@ -568,30 +607,30 @@ class Generator {
       case 'callbacks':
         return { k: 'callbacks', s: this.#any() };
       case 'reschedule':
-        return { k: 'reschedule', s: this.#old('m'), d: random.pick([null, 0, -1, 0.5, 1, 2]) };
+        return { k: 'reschedule', s: this.#names.old('m'), d: random.pick([null, 0, -1, 0.5, 1, 2]) };
       case 'when':
-        return { k: 'when', s: this.#old('m') };
+        return { k: 'when', s: this.#names.old('m') };
       case 'tg_spawn':
-        return this.#groupSpawn(this.#old('g'), depth - 1);
+        return this.#groupSpawn(this.#names.old('g'), depth - 1);
       case 'tg_show':
-        return { k: 'tg_show', g: this.#old('g') };
+        return { k: 'tg_show', g: this.#names.old('g') };
       case 'cv_set':
         return {
           k: 'cv_set',
           i: random.below(2),
           v: random.below(5),
-          ...(random.chance(0.5) ? { tok: this.#new('k') } : {}),
+          ...(random.chance(0.5) ? { tok: this.#names.new('k') } : {}),
         };
       case 'cv_get':
         return { k: 'cv_get', i: random.below(2) };
       case 'cv_reset':
-        return { k: 'cv_reset', tok: this.#old('k') };
+        return { k: 'cv_reset', tok: this.#names.old('k') };
       case 'ctx':
-        return { k: 'ctx', s: this.#new('c') };
+        return { k: 'ctx', s: this.#names.new('c') };
       case 'ctx_run':
-        return { k: 'ctx_run', s: this.#old('c'), do: this.#actions(depth - 1) };
+        return { k: 'ctx_run', s: this.#names.old('c'), do: this.#actions(depth - 1) };
       case 'set_name':
-        return { k: 'set_name', s: this.#old('t'), name: 'renamed' };
+        return { k: 'set_name', s: this.#names.old('t'), name: 'renamed' };
       case 'tasks':
         return { k: 'tasks' };
       case 'cancelling':

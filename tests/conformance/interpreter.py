@@ -79,8 +79,9 @@ def short(text):
     return text if start < 0 or end < start else text[:start] + '<>' + text[end + 1:]
 
 
-class Machine:
+class Machine(Primitives):
     def __init__(self, program):
+        super().__init__()
         self.program = program
         self.trace = []
         self.reports = []
@@ -183,6 +184,8 @@ class Machine:
             return asyncio.sleep(coro['d'], coro.get('r'))
         if k == 'wait_for':
             return asyncio.wait_for(self.make_aw(coro['aw'], node)[0], coro['t'])
+        if k == 'op':
+            return self.operation(coro)
         futures = self.futures(coro['fs'])
         return asyncio.wait([s.obj for s in futures], timeout=coro.get('t'), return_when=coro['rw'])
 
@@ -212,6 +215,8 @@ class Machine:
         k = aw['k']
         if k == 'slot':
             return self.get(aw['s'], 'f') is not None
+        if k == 'op':
+            return self.get(aw['p'], 'p') is not None
         if k in ('wait_for', 'shield'):
             return self.complete(aw['aw'])
         if k == 'gather':
@@ -661,10 +666,11 @@ class Machine:
         return self.loop
 
     def sweep(self):
-        """Futures that the program forgets are set, so that it ends."""
+        """Futures that the program forgets are set, and who waits at a primitive is let go, so that it ends."""
         for future in self.futures_made:
             if not future.done():
                 future.set_result('late')
+        self.sweep_primitives()
         self.sweeps += 1
         if self.sweeps < 20:
             self.loop.call_later(10, self.sweep)
@@ -687,8 +693,10 @@ class Machine:
         for name, slot in sorted(self.slots.items()):
             if slot.kind == 'f':
                 self.trace.append(f'end {name} {self.state(slot.obj)}')
+            elif slot.kind == 'p':
+                self.trace.append(f'end {name} {text(slot.obj)}')
         self.closed = True
-        for name in ('slots', 'labels', 'errors', 'callbacks', 'futures_made'):
+        for name in ('slots', 'labels', 'errors', 'callbacks', 'futures_made', 'primitives'):
             getattr(self, name).clear()
         self.loop.created.clear()
 
@@ -701,9 +709,11 @@ SYNC = methods(
     'log', 'spawn', 'future', 'make', 'cancel', 'cancel_self', 'uncancel', 'query', 'set', 'fail', 'soon', 'later',
     'at', 'cancel_handle', 'add_cb', 'remove_cb', 'callbacks', 'reschedule', 'when', 'tg_spawn', 'tg_show', 'cv_set',
     'cv_get', 'cv_reset', 'ctx', 'ctx_run', 'set_name', 'tasks', 'cancelling', 'factory', 'raise',
+    'primitive', 'call', 'cell',
 )
 ASYNC = methods(
     'sleep', 'await', 'wait', 'wait_for', 'timeout', 'group', 'reenter', 'as_completed', 'try', 'repeat', 'return',
+    'with', 'items',
 )
 
 

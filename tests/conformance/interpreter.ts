@@ -6,7 +6,9 @@
 
 import * as asyncio from 'asyncio-ts';
 import type { Block, Outcome, Program, Stmt } from './ast.ts';
-import { type AnyFuture, catches, type CoroLike, Machine, Node, Return, type Style } from './machine.ts';
+import { catches } from './errors.ts';
+import { type AnyFuture, type CoroLike, Node, Return, type Style } from './machine.ts';
+import { PrimitiveMachine } from './primitives.ts';
 import { hash } from './random.ts';
 
 type Gen<T> = asyncio.Gen<T>;
@@ -20,7 +22,7 @@ export function interpret(program: Program, style: Style): Promise<Outcome> {
   return new Interpreter(program, style).run();
 }
 
-class Interpreter extends Machine {
+class Interpreter extends PrimitiveMachine {
   /** Blocks are numbered by their place in the program, so that the coin falls the same way in every run. */
   readonly #numbers = new Map<Block, number>();
 
@@ -96,6 +98,15 @@ class Interpreter extends Machine {
     return asyncio.coroutine(() => this.#genBlock(block, node))();
   }
 
+  /** The body of an `async with` of a primitive. */
+  #within(st: Of<'with'>, node: Node): () => Gen<Returned> {
+    const body = this.#sub(st.block, node);
+    return () => {
+      this.say(`in ${st.p}`);
+      return body();
+    };
+  }
+
   /** The body of a `cm.run(...)`. */
   #sub(block: Block, node: Node): () => Gen<Returned> {
     // Either kind of function is a legal body; the cast only chooses an overload.
@@ -154,6 +165,10 @@ class Interpreter extends Machine {
         return yield* this.#genAsCompleted(st, node);
       case 'try':
         return yield* this.#genTry(st, node);
+      case 'with':
+        return yield* this.#genWith(st, node);
+      case 'items':
+        return yield* this.#genItems(st, node);
       case 'repeat':
         for (let i = 0; i < st.n; i++) {
           const returned = yield* this.#genSub(st.block, node);
@@ -296,6 +311,33 @@ class Interpreter extends Machine {
     }
   }
 
+  *#genWith(st: Of<'with'>, node: Node): Gen<Returned> {
+    const slot = this.get(st.p, 'p');
+    if (slot === undefined) return this.#skip();
+    try {
+      return yield* (slot.obj as asyncio.Lock).run(this.#within(st, node));
+    } finally {
+      this.say(`out of ${st.p}`);
+    }
+  }
+
+  *#genItems(st: Of<'items'>, node: Node): Gen<Returned> {
+    const slot = this.get(st.p, 'p')?.obj as asyncio.Queue<unknown> | undefined;
+    if (slot === undefined) return this.#skip();
+    const items = slot[Symbol.asyncIterator]();
+    let n = 0;
+    while (n !== st.n) {
+      const next = yield* items.next();
+      if (next.done === true) break;
+      this.say(`item ${this.fmt(next.value)}`);
+      const returned = yield* this.#genSub(st.block ?? [], node);
+      if (returned !== undefined) return returned;
+      n++;
+    }
+    this.say(`items ${n}`);
+    return undefined;
+  }
+
   // The same as async functions
 
   async #asyncStatement(st: Stmt, node: Node): Promise<Returned> {
@@ -319,6 +361,10 @@ class Interpreter extends Machine {
         return this.#asyncAsCompleted(st, node);
       case 'try':
         return this.#asyncTry(st, node);
+      case 'with':
+        return this.#asyncWith(st, node);
+      case 'items':
+        return this.#asyncItems(st, node);
       case 'repeat':
         for (let i = 0; i < st.n; i++) {
           const returned = await this.#asyncSub(st.block, node);
@@ -458,6 +504,30 @@ class Interpreter extends Machine {
         await this.#asyncSub(st.finally, node);
       }
     }
+  }
+
+  async #asyncWith(st: Of<'with'>, node: Node): Promise<Returned> {
+    const slot = this.get(st.p, 'p');
+    if (slot === undefined) return this.#skip();
+    try {
+      return await (slot.obj as asyncio.Lock).run(this.#within(st, node));
+    } finally {
+      this.say(`out of ${st.p}`);
+    }
+  }
+
+  async #asyncItems(st: Of<'items'>, node: Node): Promise<Returned> {
+    const slot = this.get(st.p, 'p')?.obj as asyncio.Queue<unknown> | undefined;
+    if (slot === undefined) return this.#skip();
+    let n = 0;
+    for await (const item of slot) {
+      this.say(`item ${this.fmt(item)}`);
+      const returned = await this.#asyncSub(st.block ?? [], node);
+      if (returned !== undefined) return returned;
+      if (++n === st.n) break;
+    }
+    this.say(`items ${n}`);
+    return undefined;
   }
 
   // Shared by both

@@ -1,12 +1,13 @@
 /**
  * The part of the TypeScript interpreters that does not wait: slots, traces, and the statements of callbacks.
- * interpreter.py is its twin: change both together. Waiting statements are in interpreter.ts, once as generators
+ * interpreter.py is its twin: change both together. Primitives are in primitives.ts, waiting statements in interpreter.ts, once as generators
  * and once as async functions.
  */
 
 import * as asyncio from 'asyncio-ts';
 import { VirtualEventLoop } from 'asyncio-ts/testing';
-import type { Aw, Block, Catch, Coro, ErrorName, Outcome, Program, Sync, TaskOptions } from './ast.ts';
+import type { Aw, Block, Coro, Item, Outcome, Program, Sync, TaskOptions } from './ast.ts';
+import { makeError } from './errors.ts';
 
 export const STEP_LIMIT = 400;
 const WATCHDOG = 40;
@@ -14,52 +15,10 @@ const WATCHDOG = 40;
 export type AnyFuture = asyncio.Future<unknown>;
 export type AnyTask = asyncio.Task<unknown>;
 
-class CustomError extends Error {
-  override name = 'CustomError';
-}
-
 export class Return {
   readonly value: unknown;
   constructor(value: unknown) {
     this.value = value;
-  }
-}
-
-function makeError(name: ErrorName, value: unknown): Error {
-  switch (name) {
-    case 'ValueError':
-      return new RangeError(String(value));
-    case 'RuntimeError':
-      return new asyncio.RuntimeError(String(value));
-    case 'CustomError':
-      return new CustomError(String(value));
-    case 'CancelledError':
-      return new asyncio.CancelledError(String(value));
-    case 'TimeoutError':
-      return new asyncio.TimeoutError(String(value));
-    case 'SystemExit':
-      return new asyncio.SystemExit(String(value));
-    case 'KeyboardInterrupt':
-      return new asyncio.KeyboardInterrupt(String(value));
-  }
-}
-
-export function catches(what: Catch | undefined, error: unknown): boolean {
-  switch (what) {
-    case undefined:
-      return false;
-    case 'cancel':
-      return error instanceof asyncio.CancelledError;
-    case 'timeout':
-      return error instanceof asyncio.TimeoutError;
-    case 'value':
-      return error instanceof RangeError;
-    case 'group':
-      return error instanceof asyncio.BaseExceptionGroup;
-    case 'exc':
-      return !(error instanceof asyncio.BaseException);
-    case 'base':
-      return true;
   }
 }
 
@@ -91,14 +50,23 @@ export class Node {
   }
 }
 
-/** What a slot holds, by kind: futures, handles, contexts, tokens, timeouts, groups. */
+export type Primitive =
+  | asyncio.Lock
+  | asyncio.Event
+  | asyncio.Condition
+  | asyncio.Semaphore
+  | asyncio.Barrier
+  | asyncio.Queue<Item>;
+
+/** What a slot holds, by kind: futures, handles, contexts, tokens, timeouts, groups, primitives. */
 export type Slot =
   | { kind: 'f'; obj: AnyFuture; node: Node }
   | { kind: 'h'; obj: asyncio.Handle }
   | { kind: 'c'; obj: asyncio.Context }
   | { kind: 'k'; obj: [asyncio.Token<unknown>, number] }
   | { kind: 'm'; obj: asyncio.Timeout }
-  | { kind: 'g'; obj: asyncio.TaskGroup; node: Node };
+  | { kind: 'g'; obj: asyncio.TaskGroup; node: Node }
+  | { kind: 'p'; obj: Primitive };
 
 type SlotOf<K extends Slot['kind']> = Extract<Slot, { kind: K }>;
 
@@ -107,6 +75,7 @@ const SPELLINGS: readonly (readonly [string, string])[] = [
   ['RangeError', 'ValueError'],
   ['setResult', 'set_result'],
   ['setException', 'set_exception'],
+  ['taskDone', 'task_done'],
 ];
 
 /** Texts of tasks and futures hold addresses and positions: cut. Those of task groups are compared. */
@@ -179,6 +148,12 @@ export abstract class Machine {
   protected abstract bodyCoro(block: Block, node: Node, use: 'task' | 'object'): CoroLike;
   protected abstract mainCoro(node: Node): CoroLike;
 
+  // What primitives.ts provides
+
+  protected abstract operation(coro: Extract<Coro, { k: 'op' }>): CoroLike;
+  protected abstract sweepPrimitives(): void;
+  protected abstract endText(obj: Primitive): string;
+
   // What is written down
 
   who(): string {
@@ -205,6 +180,8 @@ export abstract class Machine {
       return `[${[...value].map((v) => this.fmt(v)).join(', ')}]`;
     if (value instanceof asyncio.Future) return this.#labels.get(value) ?? '?';
     if (value instanceof Error) return this.error(value);
+    // What `acquire` gives is True there.
+    if (typeof value === 'object' && Symbol.dispose in value) return 'True';
     return String(value);
   }
 
@@ -289,6 +266,8 @@ export abstract class Machine {
         return asyncio.waitFor(this.makeAw(coro.aw, node)[0], coro.t);
       case 'wait':
         return this.makeWait(coro);
+      case 'op':
+        return this.operation(coro);
     }
   }
 
@@ -328,6 +307,8 @@ export abstract class Machine {
     switch (aw.k) {
       case 'slot':
         return this.get(aw.s, 'f') !== undefined;
+      case 'op':
+        return this.get(aw.p, 'p') !== undefined;
       case 'wait_for':
       case 'shield':
         return this.complete(aw.aw);
@@ -686,9 +667,10 @@ export abstract class Machine {
     this.loop.callAt(WATCHDOG, () => this.#sweep());
   }
 
-  /** Futures that the program forgets are set, so that it ends. */
+  /** Futures that the program forgets are set, and who waits at a primitive is let go, so that it ends. */
   #sweep(): void {
     for (const future of this.#made) if (!future.done()) future.setResult('late');
+    this.sweepPrimitives();
     if (++this.#sweeps < 20) this.loop.callLater(10, () => this.#sweep());
   }
 
@@ -702,6 +684,7 @@ export abstract class Machine {
     this.say(`run ${end}`);
     for (const [name, slot] of [...this.slots].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
       if (slot.kind === 'f') this.trace.push(`end ${name} ${this.state(slot.obj)}`);
+      else if (slot.kind === 'p') this.trace.push(`end ${name} ${this.endText(slot.obj)}`);
     }
     this.closed = true;
     return { trace: this.trace, reports: this.reports.toSorted() };

@@ -39,7 +39,9 @@ async function load(): Promise<Oracle> {
   const [python, ...files] = await Promise.all([
     // Said, since it would look for its own place in a stack trace, which source maps change.
     loadPyodide({ indexURL: fileURLToPath(new URL('.', import.meta.resolve('pyodide'))) }),
-    ...['oracle.py', 'interpreter.py'].map((name) => readFile(new URL(name, sourceDirectory), 'utf8')),
+    ...['oracle.py', 'primitives.py', 'interpreter.py'].map((name) =>
+      readFile(new URL(name, sourceDirectory), 'utf8'),
+    ),
   ]);
   for (const file of files) python.runPython(file);
   const runSource = python.globals.get('run_source');

@@ -1,6 +1,6 @@
 /** Programs as text that reads like Python. */
 
-import type { Aw, Block, Program, Stmt, TaskOptions, Value } from './ast.ts';
+import type { Aw, Block, Item, Predicate, Program, Stmt, TaskOptions, Value } from './ast.ts';
 
 export function show(program: Program): string {
   const head = program.eager ? ['# the loop starts tasks eagerly'] : [];
@@ -31,6 +31,8 @@ function aw(a: Aw, depth: number): string {
       return `wait_for(${aw(a.aw, depth)}, ${value(a.t)})`;
     case 'wait':
       return `wait([${a.fs.join(', ')}], timeout=${value(a.t)}, return_when=${a.rw})`;
+    case 'op':
+      return `${a.p}.${a.op}(${operand(a)})`;
     case 'slot':
       return a.s;
     case 'gather': {
@@ -42,6 +44,16 @@ function aw(a: Aw, depth: number): string {
     case 'dup':
       return `<argument ${a.i} again>`;
   }
+}
+
+/** What stands in the parentheses of an operation. */
+function operand(st: { item?: Item; n?: number; immediate?: boolean; predicate?: Predicate }): string {
+  if (st.predicate !== undefined) {
+    const { cell, n, e } = st.predicate;
+    return `lambda: ${cell}, from call ${n} on ${e ?? 'true'}`;
+  }
+  if (st.immediate !== undefined) return `immediate=${st.immediate ? 'True' : 'False'}`;
+  return st.item === undefined ? `${st.n ?? ''}` : JSON.stringify(st.item);
 }
 
 function name(s: string | undefined): string {
@@ -136,11 +148,16 @@ function statementLines(st: Stmt, depth: number): string[] {
       return line('log(current_task().cancelling())');
     case 'factory':
       return line(`loop.set_task_factory(${st.eager ? 'eager_task_factory' : 'None'})`);
+    case 'primitive':
+      return line(`${st.s} = ${st.type}(${st.lock ?? st.n ?? ''})`);
+    case 'call':
+      return line(`${st.p}.${st.op}(${operand(st)})${strict(st)}`);
+    case 'cell':
+      return line(`${st.s} = ${value(st.v)}`);
     case 'raise':
       return line(`raise ${st.e}(${value(st.v)})`);
     case 'sleep':
     case 'wait':
-      return line(`await ${aw(st, depth)}`);
     case 'wait_for':
       return line(`await ${aw(st, depth)}`);
     case 'await':
@@ -175,6 +192,10 @@ function statementLines(st: Stmt, depth: number): string[] {
       ];
     case 'repeat':
       return nested(`for _ in range(${st.n}):`, st.block);
+    case 'with':
+      return nested(`async with ${st.p}:`, st.block);
+    case 'items':
+      return nested(`async for item in ${st.p}:${st.n === undefined ? '' : `  # ${st.n} at most`}`, st.block);
     case 'return':
       return line(`return ${value(st.v)}`);
   }

@@ -661,7 +661,27 @@ scenario(
   ]),
 );
 
+scenario(
+  'H67',
+  'a group that throws SystemExit does not cancel again whoever catches it during the shutdown',
+  ['0 #0 cancelling 2', '1 #0 slept None'],
+  program([
+    attempt([group('g', tgSpawn('g', 't', body(raise('SystemExit', 'bye'))))], 'base', cancelling),
+    sleep(1),
+  ]),
+);
+
 // What has no number: rules that are easily lost
+
+scenario(
+  'gather',
+  'an eager child that ends a future before it in the list does not end the gathering within the call',
+  ['0 #0 make a False', '0 #0 caught ValueError(f)#'],
+  program(
+    [future('f'), make('a', gather(['f', body(fail('f'))])), ends('a'), make('b', gather([body(), body()]))],
+    { eager: true },
+  ),
+);
 
 scenario(
   'cancel',

@@ -60,6 +60,9 @@ const OPTIONAL = [
   'at',
   'ensure',
   'tok',
+  'lock',
+  'immediate',
+  'index',
 ];
 
 /** What a statement can be replaced by. */
@@ -76,7 +79,8 @@ function* smallerStatements(st: Stmt): Generator<Block> {
 /** The same node with one of its fields simpler. */
 function* smallerNodes<N extends object>(node: N): Generator<N> {
   for (const [key, value] of Object.entries(node)) {
-    if (OPTIONAL.includes(key)) {
+    // A repetition needs its number.
+    if (OPTIONAL.includes(key) && !(key === 'n' && (node as { k?: string }).k === 'repeat')) {
       const { [key as keyof N]: _, ...rest } = node;
       if (key !== 'finally' || 'what' in node) yield rest as N;
     }
@@ -135,7 +139,8 @@ function* smallerCoros(coro: Coro): Generator<Coro> {
 function* smallerAws(aw: Aw): Generator<Aw> {
   if (aw.k === 'wait_for' || aw.k === 'shield') yield aw.aw;
   if (aw.k === 'gather') for (const child of aw.aws) if (child.k !== 'dup') yield child;
-  if (aw.k === 'body' || aw.k === 'sleep' || aw.k === 'wait_for' || aw.k === 'wait') yield* smallerCoros(aw);
+  if (aw.k === 'body' || aw.k === 'op' || aw.k === 'sleep' || aw.k === 'wait_for' || aw.k === 'wait')
+    yield* smallerCoros(aw);
   else if (aw.k !== 'slot' && aw.k !== 'dup') yield* smallerNodes(aw);
 }
 

@@ -6,7 +6,7 @@
 import * as asyncio from 'asyncio-ts';
 import { VirtualEventLoop } from 'asyncio-ts/testing';
 import { quiet } from './quiet.ts';
-import { Random } from './random.ts';
+import { Shared, type SharedCall, type SharedWait } from './strands-primitives.ts';
 
 /** What an async function does, one after the other. */
 export type Part = Op[];
@@ -22,12 +22,16 @@ export type Op =
   | { k: 'timeout' | 'waitFor'; d: number; part: Part }
   | { k: 'group'; children: Part[]; part: Part }
   | { k: 'try'; part: Part; swallow: boolean; cleanup: Part }
+  | { k: 'held'; what: 'lock' | 'semaphore'; part: Part }
+  | { k: 'condition'; notify: boolean }
+  | { k: 'shared'; what: SharedWait }
+  | { k: 'call'; what: SharedCall }
   | { k: 'task'; part: Part }
   /** Awaits a task that the main function made before this one. */
   | { k: 'join'; task: number }
   | { k: 'fail' };
 
-type Foreign = 'microtask' | 'tick' | 'immediate' | 'timer';
+export type Foreign = 'microtask' | 'tick' | 'immediate' | 'timer';
 
 export interface StrandProgram {
   seed: number;
@@ -35,88 +39,10 @@ export interface StrandProgram {
   tasks: Part[];
   /** How many tasks of generators run beside them. */
   generators: number;
-  /** When a task is cancelled from outside. */
-  cancels: { at: number; task: number }[];
-}
-
-// Generation
-
-const DELAYS = [0, 1, 1, 2, 2, 3, 5];
-
-export function generateStrands(seed: number): StrandProgram {
-  const random = new Random(seed);
-  let budget = 6 + random.below(30);
-  const limit = (): number => random.pick([1, 1, 2, 3, 0]) + 0.5 * random.below(2);
-
-  /** `quiet` parts fail only by cancellation: nobody may be there to see another error. */
-  function part(depth: number, task: number, quiet: boolean): Part {
-    const ops: Op[] = [];
-    for (let i = 1 + random.below(3); i > 0 && budget > 0; i--) ops.push(op(depth, task, quiet));
-    return ops;
-  }
-
-  function op(depth: number, task: number, quiet: boolean): Op {
-    budget--;
-    const deep = depth > 0 ? 1 : 0;
-    const loud = quiet ? 0 : 1;
-    const parts = (): Part[] =>
-      Array.from({ length: 2 + random.below(2) }, () => part(depth - 1, task, quiet));
-    const kind = random.weighted({
-      sleep: 6,
-      foreign: 2,
-      all: 2 * deep,
-      allSettled: 2 * deep,
-      race: 2 * deep,
-      spare: 1.5 * deep,
-      timeout: 2 * deep * loud,
-      waitFor: 2 * deep * loud,
-      group: 1.5 * deep * loud,
-      try: 1.5 * deep,
-      task: 0.5 * deep * loud,
-      join: task > 0 ? 0.7 * loud : 0,
-      fail: 0.3 * loud,
-    });
-    switch (kind) {
-      case 'sleep':
-        return { k: 'sleep', d: random.pick(DELAYS) };
-      case 'foreign':
-        return {
-          k: 'foreign',
-          by: random.pick(['microtask', 'tick', 'immediate', 'timer']),
-          wrap: random.chance(0.5),
-        };
-      case 'all':
-      case 'allSettled':
-      case 'race':
-        return { k: kind, parts: parts() };
-      case 'spare':
-        return { k: 'spare', part: part(depth - 1, task, true), awaited: random.chance(0.6) };
-      case 'timeout':
-      case 'waitFor':
-        return { k: kind, d: limit(), part: part(depth - 1, task, quiet) };
-      case 'group': {
-        const children = Array.from({ length: 1 + random.below(2) }, () => part(depth - 1, task, quiet));
-        return { k: 'group', children, part: part(depth - 1, task, quiet) };
-      }
-      case 'try': {
-        const cleanup = random.chance(0.5) ? part(0, task, true) : [];
-        return { k: 'try', part: part(depth - 1, task, quiet), swallow: random.chance(0.3), cleanup };
-      }
-      case 'task':
-        return { k: 'task', part: part(depth - 1, task, false) };
-      case 'join':
-        return { k: 'join', task: random.below(task) };
-      case 'fail':
-        return { k: 'fail' };
-    }
-  }
-
-  const tasks = Array.from({ length: 1 + random.below(3) }, (_, i) => part(3, i, false));
-  const cancels = Array.from({ length: random.below(3) }, () => ({
-    at: random.pick([0, 0.25, 0.5, 1, 1, 1.25, 2, 2.5, 3]),
-    task: random.below(tasks.length),
-  }));
-  return { seed, tasks, generators: random.below(3), cancels };
+  /** When a task is cancelled from outside: some turns of the loop after a time. */
+  cancels: { at: number; task: number; turns: number }[];
+  /** When somebody outside uses the primitives. */
+  wakes: { at: number; what: SharedCall; turns: number }[];
 }
 
 // What is known about a run
@@ -204,24 +130,35 @@ class Watch {
 
   /** Awaits a leaf: one wait of the library's, or a foreign promise. */
   async leaf(region: Region, delay: number | null, make: () => PromiseLike<unknown>): Promise<void> {
-    this.whoAmI(region);
-    const now = this.loop.time();
-    const open = nearestOpen(region);
-    const name = `wait${++this.#names} in ${region.name}`;
-    const wait: Wait = { name, region: open, delay, opened: now, ended: Infinity, outcome: 'open' };
-    this.waits.push(wait);
+    const wait = this.open(region, delay);
     try {
       await make();
-      this.#end(wait, 'value');
+      this.end(wait, 'value');
     } catch (error) {
-      this.#end(wait, error instanceof asyncio.CancelledError ? 'cancelled' : 'error');
+      this.end(wait, error instanceof asyncio.CancelledError ? 'cancelled' : 'error');
       throw error;
     } finally {
       this.whoAmI(region);
     }
   }
 
-  #end(wait: Wait, outcome: Wait['outcome']): void {
+  open(region: Region, delay: number | null): Wait {
+    this.whoAmI(region);
+    const now = this.loop.time();
+    const name = `wait${++this.#names} in ${region.name}`;
+    const wait: Wait = {
+      name,
+      region: nearestOpen(region),
+      delay,
+      opened: now,
+      ended: Infinity,
+      outcome: 'open',
+    };
+    this.waits.push(wait);
+    return wait;
+  }
+
+  end(wait: Wait, outcome: Wait['outcome']): void {
     if (wait.outcome !== 'open') this.problem(`${wait.name} ended twice`);
     wait.outcome = outcome;
     wait.ended = this.loop.time();
@@ -247,7 +184,8 @@ class Watch {
    * - a wait was cancelled only if its task, or a timeout or group around it, was over or asked to stop;
    * - a request to stop reached each wait that was open: none outlasts its task, its scopes, or their deadlines;
    * - in every strand, at every point, `currentTask()` was the task that the strand was started in;
-   * - no timer is left, no task, no unhandled rejection, and no error was reported twice.
+   * - no timer is left, no task, no unhandled rejection, and no error was reported twice;
+   * - of the primitives, what `Shared.check` says.
    */
   check(): string[] {
     for (const wait of this.waits) {
@@ -347,22 +285,26 @@ class Runner {
   readonly #watch: Watch;
   readonly #roots: Region[] = [];
   readonly #all: asyncio.Task<unknown>[] = [];
+  readonly #shared: Shared;
 
   constructor(program: StrandProgram, watch: Watch) {
     this.#program = program;
     this.#watch = watch;
+    this.#shared = new Shared(watch.loop, (text) => watch.problem(text));
   }
 
   async main(): Promise<void> {
-    const { tasks, generators, cancels } = this.#program;
+    const { tasks, generators, cancels, wakes } = this.#program;
+    this.#shared.start();
     for (const part of tasks) this.#start(part, null, (body) => asyncio.createTask(body));
     for (let i = 0; i < generators; i++) this.#generator(i);
-    for (const { at, task } of cancels) {
-      this.#watch.loop.callAt(at, () => {
+    for (const { at, task, turns } of cancels) {
+      this.#at(at, turns, () => {
         const region = this.#roots[task] as Region;
         if (region.task?.cancel('from outside') === true) stop(region, this.#watch.loop.time());
       });
     }
+    for (const { at, what, turns } of wakes) this.#at(at, turns, () => this.#shared.call(what));
     // Tasks make tasks.
     for (let i = 0; i < this.#all.length; i++) {
       const task = this.#all[i] as asyncio.Task<unknown>;
@@ -371,10 +313,18 @@ class Runner {
     }
     // Strands may clean up after their task is done. A foreign promise that such a strand awaits does not stop time.
     for (let i = 0; i < 4; i++) await asyncio.sleep(100);
+    this.#shared.check();
     const { _timers: timers, _foreignWaits: foreignWaits } = this.#watch.loop as unknown as Internals;
     // The main function itself waits for nothing at this point: its own step counts as outside.
     if (timers.size > 0) this.#watch.problem(`${timers.size} timers are left`);
     if (foreignWaits > 1) this.#watch.problem(`${foreignWaits} foreign waits are left`);
+  }
+
+  /** Calls it `turns` turns of the loop after the time. */
+  #at(time: number, turns: number, action: () => void): void {
+    const { loop } = this.#watch;
+    const turn = (left: number): void => void (left === 0 ? action() : loop.callSoon(turn, left - 1));
+    loop.callAt(time, turn, turns);
   }
 
   #start(
@@ -471,6 +421,35 @@ class Runner {
       }
       case 'fail':
         throw new Failure(`of ${region.name}`);
+      case 'held':
+        return this.#held(op, region);
+      case 'condition': {
+        const { condition } = this.#shared;
+        return watch.leaf(region, null, () =>
+          condition.run(async () => void (op.notify ? condition.notify() : await condition.wait())),
+        );
+      }
+      case 'shared':
+        return watch.leaf(region, null, () => this.#shared.wait(op.what));
+      case 'call':
+        return this.#shared.call(op.what);
+    }
+  }
+
+  async #held(op: Extract<Op, { k: 'held' }>, region: Region): Promise<void> {
+    const watch = this.#watch;
+    const wait = watch.open(region, null);
+    try {
+      await this.#shared[op.what].run(() => {
+        watch.end(wait, 'value');
+        return this.#shared.within(op.what, () => this.#part(op.part, region));
+      });
+    } catch (error) {
+      if (wait.outcome === 'open')
+        watch.end(wait, error instanceof asyncio.CancelledError ? 'cancelled' : 'error');
+      throw error;
+    } finally {
+      watch.whoAmI(region);
     }
   }
 
@@ -539,158 +518,6 @@ function foreign(by: Foreign): Promise<void> {
         return void setImmediate(resolve);
       case 'timer':
         return void setTimeout(resolve, 1);
-    }
-  });
-}
-
-// Shrinking
-
-/** A smaller program that still breaks an invariant, and what it breaks. */
-export async function shrinkStrands(program: StrandProgram): Promise<[StrandProgram, string[]]> {
-  let best = program;
-  let problems = await runStrands(program);
-  // Another problem of a smaller program would lead elsewhere.
-  const kinds = new Set(problems.map(kindOf));
-  for (let found = true; found; ) {
-    found = false;
-    for (const candidate of smaller(best)) {
-      const left = await runStrands(candidate);
-      if (!left.some((problem) => kinds.has(kindOf(problem)))) continue;
-      best = candidate;
-      problems = left;
-      found = true;
-      break;
-    }
-  }
-  return [best, problems];
-}
-
-/** A problem without the numbers and names in it. */
-function kindOf(problem: string): string {
-  return problem.replace(/\w*[\d.]+/g, '');
-}
-
-function* without<T>(items: readonly T[], least = 0): Generator<T[]> {
-  if (items.length > least) for (const i of items.keys()) yield items.toSpliced(i, 1);
-}
-
-function* smaller(program: StrandProgram): Generator<StrandProgram> {
-  for (let i = program.tasks.length - 1; i >= 0; i--) {
-    const tasks = program.tasks.with(i, []);
-    if ((program.tasks[i] as Part).length > 0) yield { ...program, tasks };
-  }
-  for (const cancels of without(program.cancels)) yield { ...program, cancels };
-  if (program.generators > 0) yield { ...program, generators: program.generators - 1 };
-  for (const [i, part] of program.tasks.entries()) {
-    for (const instead of smallerParts(part)) yield { ...program, tasks: program.tasks.with(i, instead) };
-  }
-}
-
-function* smallerParts(part: Part): Generator<Part> {
-  yield* without(part);
-  for (const [i, op] of part.entries()) {
-    for (const instead of smallerOps(op)) yield part.toSpliced(i, 1, ...instead);
-  }
-}
-
-function* smallerOps(op: Op): Generator<Op[]> {
-  if ('part' in op) {
-    if (op.k !== 'task' && op.k !== 'spare') yield op.part;
-    for (const part of smallerParts(op.part)) yield [{ ...op, part }];
-  }
-  if (op.k === 'all' || op.k === 'allSettled' || op.k === 'race') {
-    for (const part of op.parts) yield part;
-    for (const parts of without(op.parts, 1)) yield [{ ...op, parts }];
-    for (const [i, part] of op.parts.entries()) {
-      for (const instead of smallerParts(part)) yield [{ ...op, parts: op.parts.with(i, instead) }];
-    }
-  }
-  if (op.k === 'group') {
-    for (const children of without(op.children)) yield [{ ...op, children }];
-    for (const [i, part] of op.children.entries()) {
-      for (const instead of smallerParts(part)) yield [{ ...op, children: op.children.with(i, instead) }];
-    }
-  }
-  if (op.k === 'try') for (const cleanup of smallerParts(op.cleanup)) yield [{ ...op, cleanup }];
-  if (op.k === 'sleep' && op.d > 1) yield [{ k: 'sleep', d: 1 }];
-}
-
-// Printing
-
-export function showStrands(program: StrandProgram): string {
-  const lines = program.tasks.flatMap((part, i) => [
-    `const task${i} = createTask(async () => {`,
-    ...show(part, 1),
-    '});',
-  ]);
-  if (program.generators > 0) lines.push(`// and ${program.generators} tasks of generators`);
-  for (const { at, task } of program.cancels) lines.push(`loop.callAt(${at}, () => task${task}.cancel());`);
-  return lines.join('\n');
-}
-
-function show(part: Part, depth: number): string[] {
-  const at = '  '.repeat(depth);
-  const call = (head: string, inner: Part, tail: string): string[] => [
-    `${at}${head}`,
-    ...show(inner, depth + 1),
-    `${at}${tail}`,
-  ];
-  return part.flatMap((op, i): string[] => {
-    switch (op.k) {
-      case 'sleep':
-        return [`${at}await sleep(${op.d});`];
-      case 'foreign':
-        return [`${at}await ${op.wrap ? `fromPromise(${op.by}())` : `${op.by}()`};`];
-      case 'all':
-      case 'allSettled':
-      case 'race':
-        return [
-          `${at}await Promise.${op.k}([`,
-          ...op.parts.flatMap((inner) => [
-            `${at}  (async () => {`,
-            ...show(inner, depth + 2),
-            `${at}  })(),`,
-          ]),
-          `${at}]);`,
-        ];
-      case 'spare':
-        return call(
-          `const spare${i} = (async () => {`,
-          op.part,
-          `})(); // ${op.awaited ? 'awaited at the end' : 'never awaited'}`,
-        );
-      case 'timeout':
-        return call(`await timeout(${op.d}).run(async () => {`, op.part, '}); // TimeoutError is caught');
-      case 'waitFor':
-        return call('await waitFor(async () => {', op.part, `}, ${op.d}); // TimeoutError is caught`);
-      case 'group':
-        return [
-          `${at}await new TaskGroup().run(async (tg) => {`,
-          ...op.children.flatMap((child) => [
-            `${at}  tg.createTask(async () => {`,
-            ...show(child, depth + 2),
-            `${at}  });`,
-          ]),
-          ...show(op.part, depth + 1),
-          `${at}}); // ExceptionGroup is caught`,
-        ];
-      case 'try':
-        return [
-          ...call(
-            'try {',
-            op.part,
-            op.swallow ? '} catch { /* CancelledError is swallowed */' : '} finally {',
-          ),
-          ...(op.swallow ? [`${at}} finally {`] : []),
-          ...show(op.cleanup, depth + 1),
-          `${at}}`,
-        ];
-      case 'task':
-        return call('createTask(async () => {', op.part, '});');
-      case 'join':
-        return [`${at}await task${op.task};`];
-      case 'fail':
-        return [`${at}throw new Failure();`];
     }
   });
 }

@@ -225,6 +225,14 @@ describe('items of a PriorityQueue compare', () => {
       name: 'TypeError',
       message: 'the options come after maxsize: new PriorityQueue(0, { compare })',
     });
+    assert.throws(() => new PriorityQueue(byLength as unknown as number), {
+      name: 'TypeError',
+      message: 'the options come after maxsize: new PriorityQueue(0, { compare })',
+    });
+    assert.throws(() => new PriorityQueue<string>(0, byLength as object), {
+      name: 'TypeError',
+      message: 'the function belongs into an object: new PriorityQueue(0, { compare })',
+    });
   });
 
   test('not with other kinds, nor where there is no order', () => {

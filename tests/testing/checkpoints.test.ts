@@ -216,4 +216,14 @@ describe('assertCheckpoint and assertNoCheckpoint', () => {
       await assert.rejects(assertNoCheckpoint(failing).toPromise(), /wrong/);
     }, virtual);
   });
+
+  test('a promise, which runs already, is refused', async () => {
+    await run(async () => {
+      const running = Promise.resolve() as never;
+      await assert.rejects(assertCheckpoint(running).toPromise(), {
+        name: 'TypeError',
+        message: 'assertCheckpoint() wants a function, got <Promise>: write assertCheckpoint(() => ...)',
+      });
+    }, virtual);
+  });
 });

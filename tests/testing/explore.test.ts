@@ -437,6 +437,30 @@ describe('explore', () => {
     assert.match(error.message, /^it does not end: 100 steps/);
   });
 
+  test('a long timeline is shown by its two ends', async () => {
+    const error = await failureOf((sim) => {
+      sim.spawn(async function spin() {
+        for (;;) await sleep(0);
+      });
+    });
+    assert.match(error.message, /\n {3}59 {2}.*\n {4}… {2}\d+ lines more in error\.timeline\n/);
+    assert.ok(error.message.split('\n').length < 120);
+    assert.ok(error.timeline.split('\n').length > 1000);
+  });
+
+  test('tasks without a name are called the same in every run, and wherever they are named', async () => {
+    const error = await failureOf((sim) => {
+      sim.spawn(function* parent() {
+        yield* asyncio.createTask(function* () {
+          yield* sim.step('answer');
+          throw new Error('lost');
+        });
+      });
+    });
+    assert.match(error.timeline, /parent +waits for <Task pending name='Task-1' /);
+    assert.match(error.timeline, /\d {2}Task-1 /);
+  });
+
   test('a daemon may wait for ever, and cleans up at the end', async () => {
     let cleaned = 0;
     let runs = 0;
@@ -469,6 +493,18 @@ describe('explore', () => {
     });
     assert.match(error.message, /^deadlock: 1 task waits/);
     assert.match(error.message, /waits for a promise that is not the library's/);
+    assert.match(error.message, /nobody waits for real I\/O in a scenario: take sim\.step\(\)/);
+  });
+
+  test('some turns of the real loop are waited for', async () => {
+    await explore(
+      (sim) => {
+        sim.spawn(async () => {
+          for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+        });
+      },
+      { random: 2 },
+    );
   });
 
   test('promises of others between tasks are no obstacle', async () => {
@@ -498,6 +534,67 @@ describe('explore', () => {
     };
     const error = await failureOf(scenario, { twice: true });
     assert.match(error.message, /^the scenario is not the same in every run/);
+    const later = await failureOf(scenario, { twice: true, cancels: 0, deviations: 0, random: 5 });
+    assert.match(later.message, /^the scenario is not the same in every run/);
+  });
+
+  test('a failure that does not come again is told all the same', async () => {
+    let runs = 0;
+    const error = await failureOf((sim) => {
+      const isWrong = ++runs === 2;
+      sim.spawn(async () => {
+        await sim.step();
+        if (isWrong) throw new Error('once in a while');
+      });
+    });
+    assert.match(
+      error.message,
+      /^the scenario is not the same .*\. The run before failed: .*once in a while/,
+    );
+    assert.match(String((error.cause as Error).cause), /once in a while/);
+  });
+
+  test('a rejection of other code is not laid to the next exploration', async () => {
+    const seen: unknown[] = [];
+    const listeners = process.listeners('unhandledRejection');
+    process.removeAllListeners('unhandledRejection');
+    process.on('unhandledRejection', (error) => seen.push(error));
+    try {
+      const generators: Scenario = (sim) => {
+        sim.spawn(function* () {
+          yield* sim.step();
+        });
+      };
+      const lost = new Error('of other code');
+      await explore(generators, { onProgress: () => void Promise.reject(lost), random: 10 });
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.ok(seen.length > 0 && seen.every((error) => error === lost));
+      await explore((sim) => {
+        sim.spawn(async () => {
+          await sim.step();
+        });
+      });
+    } finally {
+      process.removeAllListeners('unhandledRejection');
+      for (const listener of listeners) process.on('unhandledRejection', listener);
+    }
+  });
+
+  test('is refused in a task, where its loops could not run', async () => {
+    const refusal = {
+      name: 'RuntimeError',
+      message: /^(explore|replay)\(\) cannot be called from a running/,
+    };
+    await asyncio.run(async () => {
+      await assert.rejects(
+        explore(() => {}),
+        refusal,
+      );
+      await assert.rejects(
+        replay('x1.faithful.lazy.0.', () => {}),
+        refusal,
+      );
+    });
   });
 
   test('limits of schedules and time are kept', async () => {
@@ -553,6 +650,16 @@ describe('explore', () => {
       explore(() => {}, { schedules: Number.NaN }),
       /schedules must be 0 or more, got NaN/,
     );
+    const notAFunction = 'idle' as never;
+    const mistakes: Scenario[] = [
+      (sim) => sim.invariant('idle', notAFunction),
+      (sim) => sim.atQuiescence(notAFunction),
+      (sim) => sim.outside('idle', notAFunction),
+    ];
+    for (const mistake of mistakes) {
+      const error = await failureOf(mistake);
+      assert.match(error.message, /^sim\.\w+\(.*\) wants a function, got 'idle'/);
+    }
   });
 });
 
@@ -578,6 +685,20 @@ describe('replay', () => {
     const again = await replay(found.replay, mended);
     assert.equal(again.isStale, true);
     assert.match(again.timeline, /\* {2}cancel task 1/);
+  });
+
+  test('a deviation that the run does not come to makes it stale', async () => {
+    let turns = 3;
+    const scenario: Scenario = (sim) => {
+      let turn = 0;
+      sim.spawn(async () => {
+        for (; turn < turns; turn++) await sim.step('work');
+      });
+      sim.atQuiescence(() => turn !== 2);
+    };
+    const { replay: text } = await failureOf(scenario);
+    turns = 1;
+    assert.equal((await replay(text, scenario)).isStale, true);
   });
 
   test('the replay strings of mended failures can be run first', async () => {

@@ -157,6 +157,23 @@ describe('testAsync', () => {
     assert.equal(other.code, 0);
   });
 
+  test('registers with a global it, and not with a runner that is not running', async () => {
+    const code = `
+      import { testAsync } from 'asyncio-ts/testing';
+      if (!process.env.VITEST) globalThis.it = (name, fn) => fn().then(() => console.log('global', name));
+      try {
+        testAsync('passes', async () => {});
+      } catch (error) {
+        console.log(String(error));
+      }
+    `;
+    assert.equal((await runProgram(code)).stdout, 'global passes\n');
+    assert.equal(
+      (await runProgram(code, { env: { VITEST: 'true' } })).stdout,
+      "RuntimeError: testAsync() finds no global test: pass { test }, imported from 'vitest'\n",
+    );
+  });
+
   test('a failing test leaves nothing for the next one', async () => {
     assert.notEqual(await failureOf(async () => Promise.reject(new Error('boom'))), null);
     assert.equal(await failureOf(async () => await sleep(1)), null);

@@ -5,8 +5,8 @@ import { DeadlockError } from '../../core/deadlock.ts';
 import { asError, AssertionError } from '../../core/exceptions.ts';
 import type { Host, ReadyEntries } from '../../core/host.ts';
 import { notes } from '../../core/task-notes.ts';
-import { eagerTaskFactory, type Task } from '../../core/tasks.ts';
-import type { Body, ExceptionContext, Gen, Suspend } from '../../core/types.ts';
+import { eagerTaskFactory, type Task, type TaskOptions } from '../../core/tasks.ts';
+import type { Body, CoroutineLike, ExceptionContext, Gen, Suspend } from '../../core/types.ts';
 import { takeUnawaited } from '../../core/unawaited.ts';
 import { type Director, ExploringHost } from './exploring-host.ts';
 import type { Chooser, Mode } from './schedule.ts';
@@ -44,9 +44,19 @@ export interface Outcome {
 }
 
 /** Turns of the real event loop that a promise of others gets before it counts as one that nobody settles. */
-const FOREIGN_TURNS = 4;
+const FOREIGN_TURNS = 200;
 
-class ExploringLoop extends BaseEventLoop {}
+const FOREIGN_HINT = '\n  nobody waits for real I/O in a scenario: take sim.step() in place of it';
+
+/** Numbers its tasks from 1, so that they have the same names in every run. */
+class ExploringLoop extends BaseEventLoop {
+  #unnamed = 0;
+
+  override createTask<T>(coro: CoroutineLike<T>, options?: TaskOptions): Task<T> {
+    const name = options?.name ?? `Task-${++this.#unnamed}`;
+    return super.createTask(coro, { ...options, name });
+  }
+}
 
 export class Attempt implements Director, Run {
   readonly loop: BaseEventLoop;
@@ -118,6 +128,7 @@ export class Attempt implements Director, Run {
 
   beforeStep(ready: ReadyEntries, count: number, isFirst: boolean): void {
     if (this.#isOver) return;
+    this.#foreignTurns = 0;
     if (++this.#steps > this.#options.maxSteps) {
       this.#fail(new AssertionError(`it does not end: ${this.#options.maxSteps} steps`));
       return;
@@ -265,7 +276,9 @@ export class Attempt implements Director, Run {
     const stuck = [...this.loop._tasks].filter((task) => !this.sim._daemons.has(task));
     if (stuck.length > 0) {
       for (const task of stuck) this.#timeline?.stuck(task);
-      return new DeadlockError(stuck);
+      const error = new DeadlockError(stuck);
+      if (this.loop.pendingOutside() > 0) error.message += FOREIGN_HINT;
+      return error;
     }
     for (const check of this.sim._finalChecks) {
       const failure = whyNot(check, `does not hold at the end: ${check}`);

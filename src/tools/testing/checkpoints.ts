@@ -158,6 +158,9 @@ export function assertNoCheckpoint<T>(operation: CoroutineLike<T>): Coroutine<T>
 }
 
 const checkSuspends = coroutine(function* check<T>(operation: CoroutineLike<T>, wanted: boolean): Gen<T> {
+  const name = wanted ? 'assertCheckpoint' : 'assertNoCheckpoint';
+  if (typeof operation !== 'function' && !(Symbol.iterator in Object(operation)))
+    throw new TypeError(`${name}() wants a function, got ${repr(operation)}: write ${name}(() => ...)`);
   const loop = requireLoop();
   const task = runningTask();
   let suspension: 'none' | 'ours' | 'foreign' = 'none';

@@ -1,7 +1,8 @@
 /** Trying many schedules of one scenario: who runs first, what comes when, and where a cancellation strikes. */
 import { setImmediate as macrotask } from 'node:timers/promises';
-import { AssertionError, brand, isCancelledError } from '../../core/exceptions.ts';
+import { AssertionError, brand, isCancelledError, RuntimeError } from '../../core/exceptions.ts';
 import { repr } from '../../core/format-helpers.ts';
+import { runningLoop } from '../../core/running.ts';
 import { notes } from '../../core/task-notes.ts';
 import { NodeHost } from '../../host/node.ts';
 import { Attempt, type AttemptOptions, type Outcome, type Scenario } from './attempt.ts';
@@ -97,7 +98,7 @@ export class ExplorationError extends AssertionError {
         'deviations:',
         ...usual.map((line) => `  ${line}`),
         'timeline (* deviates, - comes from outside, ! is stuck):',
-        timeline,
+        outcome.timeline?.abridged() ?? '',
       ].join('\n'),
       { cause: failure },
     );
@@ -139,7 +140,7 @@ const DEFAULTS = {
  *
  * @param scenario - an async, generator or plain function of the simulation.
  * @returns what was tried.
- * @throws ExplorationError with a replay string and a timeline.
+ * @throws ExplorationError with a replay string and a timeline; RuntimeError in a task: its loops are its own.
  *
  * ```ts
  * await explore((sim) => {
@@ -150,8 +151,17 @@ const DEFAULTS = {
  * ```
  */
 export async function explore(scenario: Scenario, options: ExploreOptions = {}): Promise<Exploration> {
+  checkOutside('explore');
   const explorer = new Explorer(scenario, { ...DEFAULTS, ...withoutUndefined(options) });
   return await explorer.run();
+}
+
+function checkOutside(name: string): void {
+  if (runningLoop() === null) return;
+  throw new RuntimeError(
+    `${name}() cannot be called from a running event loop: it makes its own for each schedule. Call it outside of ` +
+      'run(), or write testAsync(name, scenario, { explore: true })',
+  );
 }
 
 /** Options of `replay`. */
@@ -169,7 +179,10 @@ export interface Replay {
   readonly steps: number;
   /** The schedule step by step. */
   readonly timeline: string;
-  /** Whether the scenario's source is another one than that of the replay string. */
+  /**
+   * Whether this is another program than that of the replay string: the source of the scenario has changed, or the run
+   * did not come to all deviations.
+   */
   readonly isStale: boolean;
 }
 
@@ -182,6 +195,7 @@ export interface Replay {
  * @throws ExplorationError if it fails; RangeError if `text` is no replay string.
  */
 export async function replay(text: string, scenario: Scenario, options: ReplayOptions = {}): Promise<Replay> {
+  checkOutside('replay');
   const recording = fromReplayString(text);
   const { onStep, breakAt } = options;
   const chooser = new FixedChooser(recording.deviations);
@@ -196,12 +210,16 @@ export async function replay(text: string, scenario: Scenario, options: ReplayOp
       if (step === breakAt) debugger;
     },
   });
-  const isStale = recording.hash !== hashOf(String(scenario));
+  const hasChanged = recording.hash !== hashOf(String(scenario));
   if (outcome.failure !== null) {
-    const hint = isStale ? ' (the scenario has changed since the replay string was made)' : '';
+    const hint = hasChanged ? ' (the scenario has changed since the replay string was made)' : '';
     throw new ExplorationError(outcome.failure, text, outcome, 0, hint);
   }
-  return { steps: outcome.steps, timeline: String(outcome.timeline), isStale };
+  return {
+    steps: outcome.steps,
+    timeline: String(outcome.timeline),
+    isStale: hasChanged || chooser.left > 0,
+  };
 }
 
 const real = new NodeHost();
@@ -234,6 +252,9 @@ function endWatch(): void {
   process.off('unhandledRejection', onRejection);
   for (const listener of listeners) process.on('unhandledRejection', listener);
   notes.requests = notedRequests;
+  // Those of nobody's schedule are somebody else's, and told as they would have been.
+  for (const error of rejections) void Promise.reject(error);
+  rejections = [];
 }
 
 async function attempt(scenario: Scenario, chooser: Chooser, options: AttemptOptions): Promise<Outcome> {
@@ -357,19 +378,24 @@ class Explorer {
     for (let i = 0; i < random; i++) {
       const chooser = new RandomChooser(seed * 0x10000 + i, cancels);
       const outcome = await this.#run(chooser);
-      if (outcome.failure !== null) await this.#fail(await this.#shrink(chooser.deviations));
+      if (outcome.failure !== null) await this.#fail(await this.#shrink(chooser.deviations), outcome.failure);
+      await this.#compare(outcome, chooser.deviations);
     }
     return false;
   }
 
   async #fixed(deviations: readonly Deviation[], isNew: boolean): Promise<Outcome> {
     const outcome = await this.#run(new FixedChooser(deviations), isNew);
-    if (outcome.failure !== null) await this.#fail(deviations);
-    if (this.#options.twice) {
-      const again = await this.#run(new FixedChooser(deviations), false);
-      if (again.trace !== outcome.trace) await this.#fail(deviations, new AssertionError(UNCONTROLLED));
-    }
+    if (outcome.failure !== null) await this.#fail(deviations, outcome.failure);
+    await this.#compare(outcome, deviations);
     return outcome;
+  }
+
+  /** If that is wanted, run the schedule again and see whether it is the same. */
+  async #compare(outcome: Outcome, deviations: readonly Deviation[]): Promise<void> {
+    if (!this.#options.twice) return;
+    const again = await this.#run(new FixedChooser(deviations), false);
+    if (again.trace !== outcome.trace) await this.#fail(deviations, null);
   }
 
   async #run(chooser: Chooser, isNew = true): Promise<Outcome> {
@@ -409,15 +435,15 @@ class Explorer {
     return best;
   }
 
-  /** Run it once more, with a timeline. */
-  async #fail(deviations: readonly Deviation[], failure?: Error): Promise<never> {
+  /** Run it once more, with a timeline. `seen` is how it failed; null: it was another run than the one before. */
+  async #fail(deviations: readonly Deviation[], seen: Error | null): Promise<never> {
     const { mode, eager } = this.#options;
     const recorded = { ...this.#attempt, isRecorded: true };
     const outcome = await attempt(this.#scenario, new FixedChooser(deviations), recorded);
     const hash = hashOf(String(this.#scenario));
     const text = toReplayString({ mode, eager, hash, deviations });
-    const reason = failure ?? outcome.failure ?? new AssertionError(UNCONTROLLED);
-    throw new ExplorationError(reason, text, outcome, this.#schedules, '');
+    const again = seen === null ? null : outcome.failure;
+    throw new ExplorationError(again ?? uncontrolled(seen), text, outcome, this.#schedules, '');
   }
 }
 
@@ -440,9 +466,14 @@ function checkOptions(options: Required<ExploreOptions>): void {
   }
 }
 
-const UNCONTROLLED =
-  'the scenario is not the same in every run: something in it depends on a clock, a random number, real I/O, ' +
-  'or on what an earlier run left behind';
+/** What to say if a schedule is not the same again; `seen` is how it failed before, and now does not. */
+function uncontrolled(seen: Error | null): AssertionError {
+  const text =
+    'the scenario is not the same in every run: something in it depends on a clock, a random number, real I/O, ' +
+    'or on what an earlier run left behind';
+  if (seen === null) return new AssertionError(text);
+  return new AssertionError(`${text}. The run before failed: ${seen.message || seen.name}`, { cause: seen });
+}
 
 function levelName(cancels: number, deviations: number): string {
   const parts = [];

@@ -123,6 +123,7 @@ export class Simulation {
 
   /** Call `callback` from outside of every task, once, at any time from now on: a signal, a message. */
   outside(label: string, callback: () => void): void {
+    checkFunction(callback, 'outside(label, callback)');
     this._events.push({ label, isOver: () => false, deliver: callback });
   }
 
@@ -133,11 +134,13 @@ export class Simulation {
 
   /** `check` holds after every step. */
   invariant(name: string, check: Check): void {
+    checkFunction(check, 'invariant(name, check)');
     this._invariants.push({ name, check });
   }
 
   /** `check` holds when nothing is left to do. */
   atQuiescence(check: Check): void {
+    checkFunction(check, 'atQuiescence(check)');
     this._finalChecks.push(check);
   }
 
@@ -214,6 +217,10 @@ export class Simulation {
   log(...values: unknown[]): void {
     this.#run.log(values.map((value) => (typeof value === 'string' ? value : repr(value))).join(' '));
   }
+}
+
+function checkFunction(value: unknown, where: string): void {
+  if (typeof value !== 'function') throw new TypeError(`sim.${where} wants a function, got ${repr(value)}`);
 }
 
 /** What a task waits for in `step`. */

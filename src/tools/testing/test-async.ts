@@ -1,7 +1,7 @@
 /** Tests of asynchronous code, for any test runner. */
 import type { BaseEventLoop } from '../../core/base-events.ts';
 import { ExceptionGroup } from '../../core/exception-groups.ts';
-import { asError, AssertionError } from '../../core/exceptions.ts';
+import { asError, AssertionError, RuntimeError } from '../../core/exceptions.ts';
 import { Runner } from '../../core/runners.ts';
 import { allTasks, type Task } from '../../core/tasks.ts';
 import type { CoroutineLike, ExceptionContext } from '../../core/types.ts';
@@ -12,7 +12,7 @@ import { VirtualEventLoop } from './virtual-event-loop.ts';
 
 /** Options of `testAsync`. */
 export interface TestOptions {
-  /** The runner's function that registers a test; default the `test` of the running node:test, or a global `test`. */
+  /** The runner's function that registers a test; default a global `test` or `it`, or else that of node:test. */
   test?: (name: string, fn: () => Promise<void>) => unknown;
   /** Makes the loop; default a `VirtualEventLoop`. */
   loopFactory?: () => BaseEventLoop;
@@ -20,11 +20,14 @@ export interface TestOptions {
   debug?: boolean;
 }
 
+/** Jest and Vitest end a test after five seconds. */
+const EXPLORE_SECONDS = 4;
+
 /** Options of a test under many schedules. */
 export interface ExploredTestOptions extends Pick<TestOptions, 'test'> {
   /**
    * Run the body under many schedules, as `explore` does: it gets the simulation as its argument, and runs on loops of
-   * the explorer's own. `true` stands for the defaults of `explore`.
+   * the explorer's own, for 4 seconds at most. `true` stands for the other defaults of `explore`.
    */
   explore: true | ExploreOptions;
 }
@@ -42,6 +45,7 @@ export interface ExploredTestOptions extends Pick<TestOptions, 'test'> {
  *
  * @param name - of the test.
  * @param fn - an async or generator function; with `explore`, of the simulation.
+ * @throws RuntimeError in Vitest without globals, where nobody would run it.
  */
 export function testAsync(name: string, fn: Scenario, options: ExploredTestOptions): void;
 export function testAsync(name: string, fn: () => CoroutineBody, options?: TestOptions): void;
@@ -50,12 +54,14 @@ export function testAsync(
   fn: Scenario,
   options: TestOptions & Partial<ExploredTestOptions> = {},
 ): void {
-  const register = options.test ?? (globalThis as { test?: TestOptions['test'] }).test;
+  const globals = globalThis as { test?: TestOptions['test']; it?: TestOptions['test'] };
+  const register = options.test ?? globals.test ?? globals.it;
   const { explore: schedules } = options;
   const body =
     schedules === undefined
       ? () => runTest(fn as () => CoroutineBody, options)
-      : async () => void (await explore(fn, schedules === true ? {} : schedules));
+      : async () =>
+          void (await explore(fn, { seconds: EXPLORE_SECONDS, ...(schedules === true ? {} : schedules) }));
   // node:test has no global; loaded only where it is used, since other runners may not have it.
   if (register === undefined) registerWithNode(name, body);
   else register(name, body);
@@ -64,6 +70,8 @@ export function testAsync(
 type CoroutineBody = ReturnType<Extract<CoroutineLike<unknown>, () => unknown>>;
 
 function registerWithNode(name: string, fn: () => Promise<void>): void {
+  if (process.env['VITEST'] !== undefined)
+    throw new RuntimeError("testAsync() finds no global test: pass { test }, imported from 'vitest'");
   const { test } = process.getBuiltinModule('node:test');
   void test(name, fn);
 }

@@ -9,6 +9,10 @@ import { Task } from '../../core/tasks.ts';
 /** Lines from which on the rest is left out. */
 const MAX_LINES = 2000;
 
+/** Of these, the message of an error shows so many at both ends. */
+const SHOWN_FIRST = 60;
+const SHOWN_LAST = 30;
+
 const NAME_WIDTH = 24;
 const INDENT = '       ';
 
@@ -21,7 +25,6 @@ export class Timeline {
   #task: Task<any> | null = null;
   /** The line of the step, until something else has to be written. */
   #head: string | null = null;
-  readonly #names = new Map<Task<any>, string>();
 
   /** A step begins: `entry` runs. */
   begin(step: number, time: number, entry: unknown): void {
@@ -68,19 +71,9 @@ export class Timeline {
 
   nameOf(entry: unknown): string {
     const task = taskOf(entry);
-    if (task !== null) return this.#taskName(task);
+    if (task !== null) return task.getName();
     if (entry instanceof Handle) return formatCallback(entry._callback, [], false);
     return entry?.constructor?.name ?? String(entry);
-  }
-
-  // Tasks without a name are numbered through the whole process: here, in the order in which they come up.
-  #taskName(task: Task<any>): string {
-    let name = this.#names.get(task);
-    if (name === undefined) {
-      name = typeof task._name === 'number' ? `Task-${this.#names.size + 1}` : task._name;
-      this.#names.set(task, name);
-    }
-    return name;
   }
 
   #line(line: string): void {
@@ -92,6 +85,14 @@ export class Timeline {
   #write(line: string): void {
     if (this.lines.length < MAX_LINES) this.lines.push(line);
     else if (this.lines.length === MAX_LINES) this.lines.push('    …  and so on');
+  }
+
+  /** Without the middle, if it is long. */
+  abridged(): string {
+    const left = this.lines.length - SHOWN_FIRST - SHOWN_LAST;
+    if (left <= SHOWN_LAST) return this.toString();
+    const gap = `    …  ${left} lines more in error.timeline`;
+    return [...this.lines.slice(0, SHOWN_FIRST), gap, ...this.lines.slice(-SHOWN_LAST)].join('\n');
   }
 
   toString(): string {

@@ -3,6 +3,10 @@ async def main():
     loop = get_running_loop()
     f = loop.create_future(); at(1, f.set_result, 'R')
     await end(wait_for(f, 1), 'future'); say(f)
+    q = Queue(); at(2, q.put_nowait, 'item')
+    await end(wait_for(q.get(), 1), 'queue'); say('left in the queue', q.qsize())
+    lock = Lock(); await lock.acquire(); at(3, lock.release)
+    await end(wait_for(lock.acquire(), 1), 'lock'); say('locked', lock.locked())
     async def late():
         try: await sleep(9)
         except CancelledError: await sleep(2); return 'answer to the cancel'

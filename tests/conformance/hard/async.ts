@@ -16,6 +16,8 @@ import {
   FIRST_EXCEPTION,
   type Future,
   gather,
+  Lock,
+  Queue,
   shield,
   sleep,
   type Task,
@@ -103,6 +105,15 @@ export const asyncFunctions: HardPrograms = {
       io.at(1, () => f.setResult('R'));
       await io.endAsync(waitFor(f, 1), 'future');
       io.say(f);
+      const q = new Queue<string>();
+      io.at(2, () => q.putNowait('item'));
+      await io.endAsync(waitFor(q.get(), 1), 'queue');
+      io.say('left in the queue', q.qsize());
+      const lock = new Lock();
+      await lock.acquire();
+      io.at(3, () => lock.release());
+      await io.endAsync(waitFor(lock.acquire(), 1), 'lock');
+      io.say('locked', lock.locked());
       async function late() {
         try {
           await sleep(9);

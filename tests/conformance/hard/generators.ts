@@ -17,6 +17,8 @@ import {
   FIRST_EXCEPTION,
   type Future,
   gather,
+  Lock,
+  Queue,
   type Gen,
   shield,
   sleep,
@@ -104,6 +106,15 @@ export const generators: HardPrograms = {
       io.at(1, () => f.setResult('R'));
       yield* io.end(waitFor(f, 1), 'future');
       io.say(f);
+      const q = new Queue<string>();
+      io.at(2, () => q.putNowait('item'));
+      yield* io.end(waitFor(q.get(), 1), 'queue');
+      io.say('left in the queue', q.qsize());
+      const lock = new Lock();
+      yield* lock.acquire();
+      io.at(3, () => lock.release());
+      yield* io.end(waitFor(lock.acquire(), 1), 'lock');
+      io.say('locked', lock.locked());
       function* late() {
         try {
           yield* sleep(9);

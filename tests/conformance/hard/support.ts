@@ -27,6 +27,8 @@ export function repr(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;
   if (Array.isArray(value)) return `[${value.map(repr).join(', ')}]`;
   if (value instanceof Error) return `${value.name}(${args(value).map(repr).join(', ')})`;
+  // What `acquire` gives is True there.
+  if (typeof value === 'object' && value !== null && Symbol.dispose in value) return 'true';
   return value === undefined ? 'null' : String(value);
 }
 
@@ -95,6 +97,7 @@ export function translate(line: string): string {
       (word) => ({ True: 'true', False: 'false', None: 'null' })[word] as string,
     )
     .replaceAll('ValueError', 'RangeError')
+    .replaceAll('task_done', 'taskDone')
     .replace(/\b(\d+)\.0\b/g, '$1')
     .replace(/\((\d+),\)/g, "['$1']") // the argument of an error is its text here
     .replace(/(^|[ ([])\(\)/g, '$1[]')
