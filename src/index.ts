@@ -31,3 +31,18 @@ export {
   Transport,
   WriteTransport,
 } from './io/transports.ts';
+export {
+  type ClientConnectedCb,
+  FlowControlMixin,
+  openConnection,
+  openUnixConnection,
+  type Separator,
+  type StreamOptions,
+  type StreamTlsOptions,
+  StreamReader,
+  StreamReaderIterator,
+  StreamReaderProtocol,
+  StreamWriter,
+  startServer,
+  startUnixServer,
+} from './io/streams.ts';
