@@ -1,6 +1,11 @@
 /** The event loop on Node, with all that it can wait for. Counterpart: `asyncio/unix_events.py`. */
 import { BaseEventLoop } from '../core/base-events.ts';
-import { setPlatformLoop } from '../core/events.ts';
+import {
+  getEventLoop as getAnyEventLoop,
+  getRunningLoop as getAnyRunningLoop,
+  newEventLoop as newAnyEventLoop,
+  setPlatformLoop,
+} from '../core/events.ts';
 import type { Host } from '../core/host.ts';
 import { logger } from '../core/log.ts';
 import type { Coroutine } from '../core/types.ts';
@@ -210,3 +215,14 @@ export class EventLoop extends NodeEventLoop {
 export const SelectorEventLoop = EventLoop;
 
 setPlatformLoop(() => new EventLoop());
+
+// The functions of the core, which on Node give loops that know Node.
+
+/** The loop that the calling code runs in. @throws RuntimeError outside of every loop. */
+export const getRunningLoop = getAnyRunningLoop as () => NodeEventLoop;
+
+/** The running loop, else the one that `setEventLoop` chose. @throws RuntimeError if there is neither. */
+export const getEventLoop = getAnyEventLoop as () => NodeEventLoop;
+
+/** A fresh loop of the kind made for Node. */
+export const newEventLoop = newAnyEventLoop as () => NodeEventLoop;

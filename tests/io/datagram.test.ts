@@ -8,6 +8,7 @@ import {
   DatagramTransport,
   EventLoop,
   fromPromise,
+  getRunningLoop,
   Future,
   CancelledError,
   run,
@@ -15,7 +16,7 @@ import {
   type UdpTransport,
   waitFor,
 } from 'asyncio-ts';
-import { leavesNoDescriptor, nodeLoop, reallyInBothStyles } from '../support/io.ts';
+import { leavesNoDescriptor, reallyInBothStyles } from '../support/io.ts';
 import { logOf, runProgram, textOf } from '../support/programs.ts';
 import { on, type Steps, thrownBy } from '../support/styles.ts';
 import '../support/leaks.ts';
@@ -79,7 +80,7 @@ function* endpoint(
   remote: Address | null = null,
   options: Parameters<EventLoop['createDatagramEndpoint']>[3] = {},
 ): Steps<[UdpTransport, Recorder]> {
-  return yield* on(nodeLoop().createDatagramEndpoint(() => new Recorder(), local, remote, options));
+  return yield* on(getRunningLoop().createDatagramEndpoint(() => new Recorder(), local, remote, options));
 }
 
 const nameOf = (transport: UdpTransport): Address => transport.getExtraInfo<Address>('sockname') as Address;
@@ -162,7 +163,9 @@ describe('createDatagramEndpoint', () => {
     const socket = createSocket('udp4');
     yield* on(fromPromise(new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))));
     const other = createSocket('udp4');
-    const creation = nodeLoop().createDatagramEndpoint(() => new Recorder(), null, null, { sock: socket });
+    const creation = getRunningLoop().createDatagramEndpoint(() => new Recorder(), null, null, {
+      sock: socket,
+    });
     const task = createTask(creation);
     yield* on(
       fromPromise(new Promise((resolve) => other.send('early', socket.address().port, '127.0.0.1', resolve))),
@@ -204,13 +207,13 @@ describe('createDatagramEndpoint', () => {
       assert.equal(yield* thrownBy(createTask(() => steps(local, remote, options))), text);
     }
     function steps(local: Address, remote: Address, options: object): PromiseLike<unknown> {
-      return nodeLoop().createDatagramEndpoint(() => new Recorder(), local, remote, options);
+      return getRunningLoop().createDatagramEndpoint(() => new Recorder(), local, remote, options);
     }
     sock.close();
   });
 
   reallyInBothStyles('says why there are no Unix datagram sockets', function* () {
-    const creation = nodeLoop().createDatagramEndpoint(() => new Recorder(), '/tmp/none.sock');
+    const creation = getRunningLoop().createDatagramEndpoint(() => new Recorder(), '/tmp/none.sock');
     assert.match(
       yield* thrownBy(creation),
       /^NotImplementedError: Unix datagram sockets do not exist in Node.*UDP on the loopback/,
@@ -225,7 +228,7 @@ describe('createDatagramEndpoint', () => {
       assert.match(yield* thrownBy(createTask(() => endpointOf(['192.0.2.1', 0]))), /EADDRNOTAVAIL/);
       first.close();
       function endpointOf(local: Address): PromiseLike<unknown> {
-        return nodeLoop().createDatagramEndpoint(() => new Recorder(), local);
+        return getRunningLoop().createDatagramEndpoint(() => new Recorder(), local);
       }
     },
   );
@@ -235,7 +238,7 @@ describe('createDatagramEndpoint', () => {
       run(async () => {
         for (let turns = 0; turns < 12; turns++) {
           const task = createTask(
-            nodeLoop().createDatagramEndpoint(() => new Recorder(), ['localhost', 0], ['localhost', 9]),
+            getRunningLoop().createDatagramEndpoint(() => new Recorder(), ['localhost', 0], ['localhost', 9]),
           );
           for (let i = 0; i < turns; i++) await sleep(0);
           task.cancel();
@@ -246,7 +249,7 @@ describe('createDatagramEndpoint', () => {
             assert(error instanceof CancelledError);
           }
         }
-        const failing = nodeLoop().createDatagramEndpoint(() => {
+        const failing = getRunningLoop().createDatagramEndpoint(() => {
           throw new Error('no protocol');
         }, LOOPBACK);
         assert.equal(await textOf(() => failing), 'Error: no protocol');
@@ -256,7 +259,7 @@ describe('createDatagramEndpoint', () => {
 
   test('allowBroadcast leaves the socket unconnected, with one address to send to', async () => {
     await run(function* main() {
-      const [transport, protocol] = yield* nodeLoop().createDatagramEndpoint(
+      const [transport, protocol] = yield* getRunningLoop().createDatagramEndpoint(
         () => new Recorder(),
         LOOPBACK,
         ['127.0.0.1', 9],
@@ -417,7 +420,7 @@ describe('a datagram transport (P51)', () => {
   test('ignores sends after the end, and warns from the sixth on', async () => {
     const lines = await logOf(() =>
       run(function* main() {
-        const [transport] = yield* nodeLoop().createDatagramEndpoint(() => new Recorder(), null, [
+        const [transport] = yield* getRunningLoop().createDatagramEndpoint(() => new Recorder(), null, [
           '127.0.0.1',
           9,
         ]);
@@ -450,7 +453,7 @@ describe('a datagram transport (P51)', () => {
     for (const Class of [Failing, FailingLater]) {
       const told: string[] = [];
       await run(async () => {
-        const loop = nodeLoop();
+        const loop = getRunningLoop();
         loop.setExceptionHandler((_, { message, exception }) => told.push(`${message}: ${exception}`));
         const [transport, protocol] = await loop.createDatagramEndpoint(() => new Class(), LOOPBACK);
         transport.sendto(Buffer.from('a'), nameOf(transport));
@@ -469,7 +472,7 @@ describe('a datagram transport (P51)', () => {
       const lines = await logOf(() =>
         run(
           async () => {
-            await nodeLoop().createDatagramEndpoint(() => new Recorder(), LOOPBACK);
+            await getRunningLoop().createDatagramEndpoint(() => new Recorder(), LOOPBACK);
           },
           { debug: true },
         ),

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { ADDRCONFIG } from 'node:dns';
 import { describe, test } from 'node:test';
-import { createTask, run, sleep } from 'asyncio-ts';
-import { nodeLoop, reallyInBothStyles } from '../support/io.ts';
+import { createTask, getRunningLoop, run, sleep } from 'asyncio-ts';
+import { reallyInBothStyles } from '../support/io.ts';
 import { logOf } from '../support/programs.ts';
 import { on, thrownBy } from '../support/styles.ts';
 import '../support/leaks.ts';
 
 describe('getaddrinfo', () => {
   reallyInBothStyles('gives each kind of socket for an address, as the system does', function* () {
-    const loop = nodeLoop();
+    const loop = getRunningLoop();
     assert.deepEqual(yield* on(loop.getaddrinfo('127.0.0.1', 80)), [
       [4, 1, 6, '', ['127.0.0.1', 80]],
       [4, 2, 17, '', ['127.0.0.1', 80]],
@@ -24,7 +24,7 @@ describe('getaddrinfo', () => {
   });
 
   reallyInBothStyles('gives the loopback addresses without a host, and all of them to bind', function* () {
-    const loop = nodeLoop();
+    const loop = getRunningLoop();
     const hosts = function* (flags: number) {
       const infos = yield* on(loop.getaddrinfo(null, 80, { type: 1, flags }));
       return infos.map(([, , , , sockaddr]) => sockaddr[0]);
@@ -35,13 +35,13 @@ describe('getaddrinfo', () => {
 
   reallyInBothStyles('resolves names', function* () {
     const infos = yield* on(
-      nodeLoop().getaddrinfo('localhost', 80, { family: 4, type: 1, flags: ADDRCONFIG }),
+      getRunningLoop().getaddrinfo('localhost', 80, { family: 4, type: 1, flags: ADDRCONFIG }),
     );
     assert.deepEqual(infos, [[4, 1, 6, '', ['127.0.0.1', 80]]]);
   });
 
   reallyInBothStyles("throws Node's errors with their codes", function* () {
-    const loop = nodeLoop();
+    const loop = getRunningLoop();
     const coded = [
       [loop.getaddrinfo('no-such-name.invalid', 80), /ENOTFOUND|EAI_AGAIN/],
       [loop.getaddrinfo('localhost', 80, { flags: 4 }), /ENOTFOUND/],
@@ -58,7 +58,7 @@ describe('getaddrinfo', () => {
   });
 
   reallyInBothStyles('can be cancelled while it waits', function* () {
-    const task = createTask(nodeLoop().getaddrinfo('localhost', 80));
+    const task = createTask(getRunningLoop().getaddrinfo('localhost', 80));
     yield* on(sleep(0));
     task.cancel();
     assert.equal(yield* thrownBy(task), 'CancelledError');
@@ -66,7 +66,7 @@ describe('getaddrinfo', () => {
 
   test('logs in debug mode what it looks up and how long that took', async () => {
     const lines = await logOf(() =>
-      run(async () => void (await nodeLoop().getaddrinfo('localhost', 80, { family: 4, type: 1 })), {
+      run(async () => void (await getRunningLoop().getaddrinfo('localhost', 80, { family: 4, type: 1 })), {
         debug: true,
       }),
     );
@@ -81,7 +81,7 @@ describe('getaddrinfo', () => {
 
 describe('getnameinfo', () => {
   reallyInBothStyles('gives numbers without a look-up, and names by one', function* () {
-    const loop = nodeLoop();
+    const loop = getRunningLoop();
     assert.deepEqual(yield* on(loop.getnameinfo(['192.0.2.1', 80], 3)), ['192.0.2.1', '80']);
     const [host, service] = yield* on(loop.getnameinfo(['127.0.0.1', 80], 2));
     assert.match(host, /localhost/);
@@ -89,7 +89,7 @@ describe('getnameinfo', () => {
   });
 
   reallyInBothStyles('gives the number of a host without a name, unless a name is required', function* () {
-    const loop = nodeLoop();
+    const loop = getRunningLoop();
     const named = yield* thrownBy(loop.getnameinfo(['192.0.2.1', 80], 8));
     assert.match(named, /ENOTFOUND|EAI_AGAIN/);
     if (named.includes('ENOTFOUND')) {

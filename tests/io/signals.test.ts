@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { describe, test } from 'node:test';
-import { coroutine, EventLoop, run, sleep } from 'asyncio-ts';
-import { nodeLoop } from '../support/io.ts';
+import { coroutine, EventLoop, getRunningLoop, run, sleep } from 'asyncio-ts';
 import { runProgram } from '../support/programs.ts';
 import '../support/leaks.ts';
 
@@ -175,7 +174,7 @@ describe('addSignalHandler', () => {
   test('ends with the loop', async () => {
     const before = process.listenerCount('SIGHUP');
     await run(async () => {
-      nodeLoop().addSignalHandler('SIGHUP', () => {});
+      getRunningLoop().addSignalHandler('SIGHUP', () => {});
       assert.equal(process.listenerCount('SIGHUP'), before + 1);
       await sleep(0);
     });

@@ -2,11 +2,8 @@
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type EventLoop, getRunningLoop, run } from 'asyncio-ts';
+import { run } from 'asyncio-ts';
 import { type Steps, type Style, stylesOf } from './styles.ts';
-
-/** The running loop, with what it has on Node. */
-export const nodeLoop = (): EventLoop => getRunningLoop() as EventLoop;
 
 /** A test of `steps` in real time for each style. */
 export function reallyInBothStyles(name: string, steps: (style: Style) => Steps<void>): void {
