@@ -1,13 +1,22 @@
 /** Python's asyncio on Node. */
 export * from './core/index.ts';
-export type { Address } from './io/addresses.ts';
 export type {
   Connection,
   ConnectionOptions,
   StartTlsOptions,
   UnixConnectionOptions,
 } from './io/connections.ts';
-export { EventLoop, SelectorEventLoop } from './io/event-loop.ts';
+export {
+  EventLoop,
+  getEventLoop,
+  getRunningLoop,
+  newEventLoop,
+  type NodeEventLoop,
+  SelectorEventLoop,
+} from './io/event-loop.ts';
+export type { Address } from './io/addresses.ts';
+export type { DatagramOptions, UdpTransport } from './io/datagram.ts';
+export type { AddrInfo, AddrInfoOptions } from './io/names.ts';
 export {
   BaseProtocol,
   BufferedProtocol,

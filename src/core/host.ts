@@ -48,6 +48,9 @@ export interface HostedLoop {
   isRunningMain(): boolean;
 }
 
+/** Gives the error that an interrupted program ends with; if nobody catches it, the process exits with its code. */
+export type Interruption = () => Error;
+
 /**
  * Time, wake-ups and outside events of one loop. All that can put the loop's work in an order comes through
  * here, so that a test can own it.
@@ -73,10 +76,11 @@ export interface Host {
   wait(when: number): void;
   /** Call `next` when the microtask queue has drained, before any later macrotask. */
   drained(next: () => void): void;
-  /** Where there are interrupts (Ctrl-C): call `onInterrupt` at the first one. Returns how to stop listening. */
-  onInterrupt?(onInterrupt: () => void): () => void;
-  /** If the error that is thrown now ends the process, let it exit with `code`. */
-  exitWith?(code: number): void;
+  /**
+   * Where there are interrupts (Ctrl-C, and SIGTERM if `handlesSigterm`): call `onInterrupt` at the first one. Returns
+   * how to stop listening.
+   */
+  onInterrupt?(onInterrupt: (interruption: Interruption) => void, handlesSigterm?: boolean): () => void;
   /** Let `signal` have any number of listeners: one may stand for the end of a whole program. */
   allowListeners?(signal: AbortSignal): void;
   /** Call `report` every `seconds` of real time, without keeping the process alive. Returns how to stop. */

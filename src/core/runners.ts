@@ -5,9 +5,10 @@ import { type Context, copyContext } from './contextvars.ts';
 import { disregard, iscoroutine } from './coroutines.ts';
 import { DeadlockError } from './deadlock.ts';
 import { AbstractEventLoop, newEventLoop, setEventLoop, toSeconds } from './events.ts';
-import { isCancelledError, KeyboardInterrupt, RuntimeError } from './exceptions.ts';
+import { isCancelledError, RuntimeError } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { Future, isfuture } from './futures.ts';
+import type { Interruption } from './host.ts';
 import { logger } from './log.ts';
 import { ERROR, PENDING, RESULT, runningLoop, type Waiter } from './running.ts';
 import { allTasks, asCoroutine, checkOptions, Task } from './tasks.ts';
@@ -29,6 +30,11 @@ export interface RunnerOptions {
    * async functions do. Costs 50 to 200 ns per step. Default false.
    */
   asyncContext?: boolean;
+  /**
+   * Let SIGTERM, by which service managers ask a program to end, cancel the main task as Ctrl-C does. If that ends it,
+   * SystemExit(143) is thrown. A second signal ends the process. Default false.
+   */
+  handleSigterm?: boolean;
 }
 
 /**
@@ -61,7 +67,7 @@ export class Runner {
 
   /**
    * Run a coroutine to its end. Ctrl-C cancels it; if that ends it, KeyboardInterrupt is thrown. A second Ctrl-C ends
-   * the process.
+   * the process. With `handleSigterm` the same holds for SIGTERM and SystemExit.
    *
    * @param coro - a coroutine, a generator, or a function of no arguments; also a future of the runner's loop.
    * @param options.context - to run in; default the runner's own, so that variables set in one run are seen in the next.
@@ -81,19 +87,20 @@ export class Runner {
     const main = checkMain(coro);
     const context = options?.context ?? this.#context;
     const task = loop.createTask(main, { context, ...(options?.signal && { signal: options.signal }) });
-    let interrupts = 0;
+    let interruption: Interruption | undefined;
     let stopReporting: (() => void) | undefined;
-    const stopListening = loop._host.onInterrupt?.(() => {
-      interrupts++;
+    const stopListening = loop._host.onInterrupt?.((leave) => {
+      interruption = leave;
       task.cancel();
       stopReporting = loop._host.every?.(SHUTDOWN_REPORT_SECONDS, () =>
-        logger.warning(`interrupted, but this goes on (a second Ctrl-C ends the process)\n  ${task}`),
+        logger.warning(`interrupted, but this goes on (a second signal ends the process)\n  ${task}`),
       );
-    });
+    }, this.#options.handleSigterm);
     try {
       return await (this.#serving === null ? loop.runUntilComplete(task) : task.toPromise());
     } catch (error) {
-      if (isCancelledError(error) && interrupts > 0 && task.uncancel() === 0) throw interrupted(loop);
+      if (isCancelledError(error) && interruption !== undefined && task.uncancel() === 0)
+        throw interruption();
       throw error;
     } finally {
       stopListening?.();
@@ -231,14 +238,6 @@ class AllEnded extends Future<void> {
   }
 }
 
-/** What a shell expects of a program that Ctrl-C has ended: the code of the signal, and no stack. */
-function interrupted(loop: BaseEventLoop): KeyboardInterrupt {
-  loop._host.exitWith?.(130);
-  const error = new KeyboardInterrupt();
-  error.stack = 'KeyboardInterrupt';
-  return error;
-}
-
 function reportStubborn(tasks: readonly Task<any>[]): void {
   const left = tasks.filter((task) => !task.done());
   if (left.length === 0) return;
@@ -285,8 +284,9 @@ function checkMain<T>(coro: CoroutineLike<T> | Awaitable<T>): CoroutineLike<T> {
  * @param main - a coroutine, a generator, or a function of no arguments (async or generator).
  * @param options.signal - cancels it when it aborts, with its reason as message.
  * @returns the result of `main`.
- * @throws (by rejection) the error of `main`; KeyboardInterrupt if Ctrl-C ended it; RuntimeError within a running
- *   loop; TypeError for a promise, whose work runs already; DeadlockError if nothing can wake the loop any more.
+ * @throws (by rejection) the error of `main`; KeyboardInterrupt if Ctrl-C ended it, SystemExit if SIGTERM did
+ *   (`handleSigterm`); RuntimeError within a running loop; TypeError for a promise, whose work runs already;
+ *   DeadlockError if nothing can wake the loop any more.
  *
  * Source: CPython 3.14 `asyncio.run`.
  */

@@ -2,10 +2,11 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import { setMaxListeners } from 'node:events';
 import { isCancelledError } from '../core/exceptions.ts';
-import type { ContextStorage, Host, HostedLoop, Surroundings } from '../core/host.ts';
+import type { ContextStorage, Host, HostedLoop, Interruption, Surroundings } from '../core/host.ts';
 import { logger } from '../core/log.ts';
 import { notes } from '../core/task-notes.ts';
 import { unawaited } from '../core/unawaited.ts';
+import { listenedSignal, onFirstSignal, watchReleases } from './signals.ts';
 
 // Taken when the module is loaded, so that a test library's fake timers do not stop the loop. The global `process`,
 // since importing 'node:process' opens the standard streams, which takes ten times as long as all of this package.
@@ -147,26 +148,12 @@ export class NodeHost implements Host {
     return active.length - (this.#isInTimer ? 1 : 0) - (this.#timer === null ? 0 : 1);
   }
 
-  onInterrupt(onInterrupt: () => void): () => void {
-    // Like CPython, only where nobody else has a say; the second Ctrl-C then has the system's default action.
-    if (process.listenerCount('SIGINT') > 0) return () => {};
-    const listener = (): void => {
-      process.off('SIGINT', listener);
-      onInterrupt();
-    };
-    process.on('SIGINT', listener);
-    return () => process.off('SIGINT', listener);
+  onInterrupt(onInterrupt: (interruption: Interruption) => void, handlesSigterm?: boolean): () => void {
+    return onFirstSignal(handlesSigterm ? ['SIGINT', 'SIGTERM'] : ['SIGINT'], onInterrupt);
   }
 
   allowListeners(signal: AbortSignal): void {
     setMaxListeners(0, signal);
-  }
-
-  exitWith(code: number): void {
-    // At the very end, and only in place of what Node says of an error that nobody has caught.
-    process.once('exit', (actual) => {
-      if (actual === 1) process.exitCode = code;
-    });
   }
 
   every(seconds: number, report: () => void): () => void {
@@ -189,14 +176,15 @@ function keepWatch(loop: HostedLoop): void {
   if (watches++ > 0) return;
   process.on('beforeExit', onBeforeExit);
   process.on('unhandledRejection', onUnhandledRejection);
+  watchReleases(stopKeepingAlive);
 }
 
 function endWatch(): void {
   if (--watches > 0) return;
   process.off('beforeExit', onBeforeExit);
   process.off('unhandledRejection', onUnhandledRejection);
-  if (keepAlive !== null) clearInterval(keepAlive);
-  keepAlive = null;
+  watchReleases(null);
+  stopKeepingAlive();
 }
 
 // Node is about to leave since nothing in the process is active: a loop that waits will never be woken.
@@ -206,17 +194,17 @@ function onBeforeExit(): void {
     // A copy: what is told leaves the set.
     Array.from(idle).forEach((host) => host.stuck());
   } else if (keepAlive === null && [...running].some((loop) => loop.isRunningMain())) {
-    logger.warning(`every task waits, and only a ${signal} can wake the event loop: waiting for it`);
+    if (!signal.isHandled) {
+      logger.warning(`every task waits, and only a ${signal.name} can wake the event loop: waiting for it`);
+    }
     keepAlive = setInterval(() => {}, MAX_TIMEOUT_MS);
   }
 }
 
-/** A signal that somebody listens to, apart from the loop's own SIGINT. */
-function listenedSignal(): string | null {
-  const names = process
-    .eventNames()
-    .filter((name) => typeof name === 'string' && /^SIG[A-Z0-9]+$/.test(name));
-  return (names.find((name) => name !== 'SIGINT') as string | undefined) ?? null;
+/** Let Node look again whether anything is active. */
+function stopKeepingAlive(): void {
+  if (keepAlive !== null) clearInterval(keepAlive);
+  keepAlive = null;
 }
 
 // A strand that nobody holds any more must not end the process when it is cancelled. Anything else keeps Node's own

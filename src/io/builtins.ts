@@ -7,7 +7,9 @@ import type * as FsPromises from 'node:fs/promises';
 import type * as Net from 'node:net';
 import type * as Stream from 'node:stream';
 import type * as WebStreams from 'node:stream/web';
+import type * as Os from 'node:os';
 import type * as Tls from 'node:tls';
+import type * as WorkerThreads from 'node:worker_threads';
 
 const load = (name: string): unknown => process.getBuiltinModule(name);
 
@@ -19,4 +21,6 @@ export const fsPromises = (): typeof FsPromises => load('node:fs/promises') as t
 export const net = (): typeof Net => load('node:net') as typeof Net;
 export const stream = (): typeof Stream => load('node:stream') as typeof Stream;
 export const webStreams = (): typeof WebStreams => load('node:stream/web') as typeof WebStreams;
+export const os = (): typeof Os => load('node:os') as typeof Os;
 export const tls = (): typeof Tls => load('node:tls') as typeof Tls;
+export const workerThreads = (): typeof WorkerThreads => load('node:worker_threads') as typeof WorkerThreads;

@@ -2,8 +2,14 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { BaseEventLoop } from '../core/base-events.ts';
-import { setPlatformLoop } from '../core/events.ts';
+import {
+  getEventLoop as getAnyEventLoop,
+  getRunningLoop as getAnyRunningLoop,
+  newEventLoop as newAnyEventLoop,
+  setPlatformLoop,
+} from '../core/events.ts';
 import type { Host } from '../core/host.ts';
+import { logger } from '../core/log.ts';
 import type { Coroutine } from '../core/types.ts';
 import { NodeHost } from '../host/node.ts';
 import {
@@ -16,7 +22,6 @@ import {
   startTls,
   type UnixConnectionOptions,
 } from './connections.ts';
-import type { BaseProtocol } from './protocols.ts';
 import {
   createServer,
   createUnixServer,
@@ -27,6 +32,17 @@ import {
 import type { TlsContext, TlsOptions } from './tls.ts';
 import { sendfile } from './sendfile.ts';
 import type { Transport, WriteTransport } from './transports.ts';
+import type { Address } from './addresses.ts';
+import { createDatagramEndpoint, type DatagramOptions, type UdpTransport } from './datagram.ts';
+import { type AddrInfo, type AddrInfoOptions, getaddrinfo, getnameinfo } from './names.ts';
+import { impossible } from './impossible.ts';
+import type { BaseProtocol, DatagramProtocol } from './protocols.ts';
+import { SignalHandlers } from './signals.ts';
+
+/** What a loop that is closed has to let go. */
+export interface Resource {
+  _abandon(): void;
+}
 
 /**
  * A loop that runs on Node and knows its sockets, processes and signals.
@@ -160,6 +176,175 @@ export class NodeEventLoop extends BaseEventLoop {
   ): Coroutine<number> {
     return sendfile(this, transport, file, offset, count, options.fallback ?? true);
   }
+
+  /** @internal What the end of the loop closes. */
+  readonly _resources = new Set<Resource>();
+  #signals: SignalHandlers | null = null;
+
+  /** As `BaseEventLoop.close`; also closes what is open, and removes the handlers of signals. */
+  override close(): void {
+    super.close();
+    this.#signals?.clear();
+    for (const resource of this._resources) {
+      if (this.getDebug()) logger.warning(`unclosed transport ${resource}`);
+      resource._abandon();
+    }
+  }
+
+  /**
+   * Open a UDP endpoint: a socket that sends and receives datagrams, and the protocol that hears of them.
+   *
+   * @param protocolFactory - makes the protocol, once the socket is there.
+   * @param localAddr - `[host, port]` to receive at; default any free port.
+   * @param remoteAddr - `[host, port]` of the only one to talk to: the socket is connected to it, and hears when it
+   *   refuses.
+   * @returns the transport and the protocol, after `connectionMade`.
+   * @throws RangeError or TypeError for arguments that do not go together; Node's error, with its code, if an address
+   *   cannot be resolved, bound or connected to; NotImplementedError for the path of a Unix socket.
+   *
+   * Cancellation: closes the socket.
+   *
+   * Source: CPython 3.14 `asyncio.loop.create_datagram_endpoint`.
+   */
+  createDatagramEndpoint<P extends DatagramProtocol>(
+    protocolFactory: () => P,
+    localAddr: Address | null = null,
+    remoteAddr: Address | null = null,
+    options: DatagramOptions = {},
+  ): Coroutine<[transport: UdpTransport, protocol: P]> {
+    return createDatagramEndpoint(this, protocolFactory, localAddr, remoteAddr, options);
+  }
+
+  /**
+   * The addresses of a host and port, in the order of the system's resolver.
+   *
+   * @param host - a name or an address; null for this machine's loopback addresses.
+   * @param port - a number, or the name of a service.
+   * @throws Node's error with its code, such as ENOTFOUND.
+   *
+   * Cancellation: ends the wait; the resolver's answer is ignored.
+   *
+   * Source: CPython 3.14 `asyncio.loop.getaddrinfo`.
+   */
+  getaddrinfo(
+    host: string | null,
+    port: number | string | null,
+    options?: AddrInfoOptions,
+  ): Coroutine<AddrInfo[]> {
+    return getaddrinfo(this, host, port, options);
+  }
+
+  /**
+   * The name of a host and of a service by their numbers.
+   *
+   * @param flags - 1: the host, 2: the service as a number; 8: throw if the host has no name; 16: of datagrams.
+   * @throws Node's error with its code.
+   *
+   * Cancellation: ends the wait; the resolver's answer is ignored.
+   *
+   * Source: CPython 3.14 `asyncio.loop.getnameinfo`.
+   */
+  getnameinfo(sockaddr: Address, flags?: number): Coroutine<[host: string, service: string]> {
+    return getnameinfo(sockaddr, flags);
+  }
+
+  /**
+   * Call `callback(...args)` in the loop at each signal `sig`, in place of a handler that was there. For SIGINT it goes
+   * before the cancellation that Ctrl-C otherwise is. Listeners of the program's own are left alone. Ends with `close`.
+   *
+   * @param sig - its name or number.
+   * @throws TypeError for a coroutine function; RangeError for an unknown signal; RuntimeError for one that cannot be
+   *   caught, outside of the main thread, and if the loop is closed.
+   *
+   * Source: CPython 3.14 `asyncio.loop.add_signal_handler`.
+   */
+  addSignalHandler<A extends unknown[]>(
+    sig: NodeJS.Signals | number,
+    callback: (...args: A) => unknown,
+    ...args: A
+  ): void {
+    this.#signals ??= new SignalHandlers(this);
+    this.#signals.add(sig, callback, args);
+  }
+
+  /**
+   * Remove the handler of a signal, which then does what it does by default.
+   *
+   * @returns whether there was one.
+   *
+   * Source: CPython 3.14 `asyncio.loop.remove_signal_handler`.
+   */
+  removeSignalHandler(sig: NodeJS.Signals | number): boolean {
+    this.#signals ??= new SignalHandlers(this);
+    return this.#signals.remove(sig);
+  }
+
+  // What cannot be done here, each with its reason and what comes nearest.
+
+  /** Throws: Node tells nobody when a descriptor is readable. Source: CPython 3.14 `asyncio.loop.add_reader`. */
+  addReader(_fd: unknown, _callback: (...args: any[]) => unknown, ..._args: unknown[]): never {
+    return impossible('addReader');
+  }
+
+  /** Throws, as `addReader`. Source: CPython 3.14 `asyncio.loop.remove_reader`. */
+  removeReader(_fd: unknown): never {
+    return impossible('removeReader');
+  }
+
+  /** Throws: Node tells nobody when a descriptor is writable. Source: CPython 3.14 `asyncio.loop.add_writer`. */
+  addWriter(_fd: unknown, _callback: (...args: any[]) => unknown, ..._args: unknown[]): never {
+    return impossible('addWriter');
+  }
+
+  /** Throws, as `addWriter`. Source: CPython 3.14 `asyncio.loop.remove_writer`. */
+  removeWriter(_fd: unknown): never {
+    return impossible('removeWriter');
+  }
+
+  /** Throws: `reader.read(n)` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_recv`. */
+  sockRecv(_sock: unknown, _nbytes: number): never {
+    return impossible('sockRecv');
+  }
+
+  /** Throws: `BufferedProtocol` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_recv_into`. */
+  sockRecvInto(_sock: unknown, _buf: Uint8Array): never {
+    return impossible('sockRecvInto');
+  }
+
+  /** Throws: a datagram endpoint comes nearest. Source: CPython 3.14 `asyncio.loop.sock_recvfrom`. */
+  sockRecvfrom(_sock: unknown, _bufsize: number): never {
+    return impossible('sockRecvfrom');
+  }
+
+  /** Throws: a datagram endpoint comes nearest. Source: CPython 3.14 `asyncio.loop.sock_recvfrom_into`. */
+  sockRecvfromInto(_sock: unknown, _buf: Uint8Array, _nbytes?: number): never {
+    return impossible('sockRecvfromInto');
+  }
+
+  /** Throws: `writer.write` and `drain` come nearest. Source: CPython 3.14 `asyncio.loop.sock_sendall`. */
+  sockSendall(_sock: unknown, _data: Uint8Array): never {
+    return impossible('sockSendall');
+  }
+
+  /** Throws: `transport.sendto` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_sendto`. */
+  sockSendto(_sock: unknown, _data: Uint8Array, _address: Address): never {
+    return impossible('sockSendto');
+  }
+
+  /** Throws: `createConnection` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_connect`. */
+  sockConnect(_sock: unknown, _address: Address): never {
+    return impossible('sockConnect');
+  }
+
+  /** Throws: `createServer` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_accept`. */
+  sockAccept(_sock: unknown): never {
+    return impossible('sockAccept');
+  }
+
+  /** Throws: `sendfile` of a transport comes nearest. Source: CPython 3.14 `asyncio.loop.sock_sendfile`. */
+  sockSendfile(_sock: unknown, _file: unknown, _offset?: number, _count?: number | null): never {
+    return impossible('sockSendfile');
+  }
 }
 
 /**
@@ -179,3 +364,14 @@ export class EventLoop extends NodeEventLoop {
 export const SelectorEventLoop = EventLoop;
 
 setPlatformLoop(() => new EventLoop());
+
+// The functions of the core, which on Node give loops that know Node.
+
+/** The loop that the calling code runs in. @throws RuntimeError outside of every loop. */
+export const getRunningLoop = getAnyRunningLoop as () => NodeEventLoop;
+
+/** The running loop, else the one that `setEventLoop` chose. @throws RuntimeError if there is neither. */
+export const getEventLoop = getAnyEventLoop as () => NodeEventLoop;
+
+/** A fresh loop of the kind made for Node. */
+export const newEventLoop = newAnyEventLoop as () => NodeEventLoop;

@@ -209,18 +209,21 @@ export abstract class SubprocessTransport extends BaseTransport {
 /** The default high mark of a write buffer, in bytes. CPython's value. */
 const HIGH_MARK = 64 * 1024;
 
+/** What flow control has to know of a transport. */
+export type FlowingTransport = Pick<WriteTransport, 'getWriteBufferSize' | 'getProtocol'>;
+
 /**
  * The flow control of a transport that writes: pauses its protocol above the high mark, and resumes it at the low one.
  * CPython: `_FlowControlMixin`.
  */
 export class WriteFlow {
   readonly #loop: BaseEventLoop;
-  readonly #transport: WriteTransport;
+  readonly #transport: FlowingTransport;
   high = HIGH_MARK;
   low = HIGH_MARK / 4;
   isPaused = false;
 
-  constructor(loop: BaseEventLoop, transport: WriteTransport, high = HIGH_MARK) {
+  constructor(loop: BaseEventLoop, transport: FlowingTransport, high = HIGH_MARK) {
     this.#loop = loop;
     this.#transport = transport;
     this.setLimits(high, null);

@@ -89,3 +89,6 @@ export function inBothStyles(name: string, steps: (style: Style) => Steps<void>)
     });
   }
 }
+
+/** Both styles, for tests that run otherwise than in virtual time. */
+export const stylesOf = (): readonly Style[] => styles;
