@@ -593,6 +593,24 @@ describe('a read that waits', () => {
     assert.equal(String(reader), "<StreamReader 3 bytes exception=RangeError('broken')>");
   });
 
+  inBothStyles('keeps what a refused read to the end would have taken', function* (style) {
+    const reader = fed(['abc']);
+    const task = style.task(() => text(reader.readexactly(5)));
+    yield* turns();
+    assert.match(yield* thrownBy(reader.read()), /^RuntimeError/);
+    reader.feedData(bytes('de'));
+    assert.equal(yield* on(task), 'abcde');
+  });
+
+  inBothStyles('looks through what moved up while another one read', function* (style) {
+    const reader = fed(['xxxx']);
+    const task = style.task(() => text(reader.readuntil('ab')));
+    yield* turns();
+    assert.equal(yield* text(reader.read(4)), 'xxxx');
+    reader.feedData(bytes('ab'));
+    assert.equal(yield* on(task), 'ab');
+  });
+
   inBothStyles('finds a newline that was put back before what it had looked through', function* () {
     const reader = fed(['a\nb']);
     assert.match(yield* thrownBy(waitFor(reader.read(), 1)), /^TimeoutError/);

@@ -13,10 +13,12 @@ import {
   fromPromise,
   type Gen,
   getRunningLoop,
+  newEventLoop,
   openConnection,
   openUnixConnection,
   type Protocol,
   run,
+  setEventLoop,
   sleep,
   startServer,
   startUnixServer,
@@ -28,7 +30,7 @@ import {
 import { VirtualEventLoop } from 'asyncio-ts/testing';
 import '../support/leaks.ts';
 import { MemoryTransport } from '../support/memory-transport.ts';
-import { errorOf, runProgram, runVirtually } from '../support/programs.ts';
+import { errorOf, logOf, runProgram, runVirtually } from '../support/programs.ts';
 import { inBothStyles, on, type Steps, thrownBy, turns } from '../support/styles.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
@@ -214,6 +216,72 @@ describe('StreamWriter.drain', () => {
     );
     assert.ok(error instanceof DeadlockError);
     assert.match(error.message, /<StreamReaderProtocol paused>/);
+  });
+});
+
+describe('StreamReaderProtocol', () => {
+  test('belongs to the running loop, to the chosen one, or to that of its argument', async () => {
+    assert.throws(() => new StreamReaderProtocol(null), { name: 'RuntimeError' });
+    const loop = newEventLoop();
+    new StreamReaderProtocol(new StreamReader(1, loop), null, loop);
+    setEventLoop(loop);
+    new StreamReaderProtocol(new StreamReader());
+    setEventLoop(null);
+    loop.close();
+    await runVirtually(async () => {
+      new StreamReaderProtocol(null).connectionLost(null);
+    });
+  });
+
+  test('is paused and resumed in turn, which debug mode notes', async () => {
+    const logged = await logOf(() =>
+      runVirtually(
+        async () => {
+          const { protocol, writer } = connected();
+          assert.throws(() => protocol.resumeWriting(), { name: 'AssertionError' });
+          protocol.pauseWriting();
+          assert.equal(String(protocol), '<StreamReaderProtocol paused>');
+          assert.throws(() => protocol.pauseWriting(), { name: 'AssertionError' });
+          protocol.resumeWriting();
+          writer.close();
+        },
+        { debug: true },
+      ),
+    );
+    assert.deepEqual(
+      logged.filter((line) => line.includes('writing')),
+      [
+        'debug: <StreamReaderProtocol paused> pauses writing',
+        'debug: <StreamReaderProtocol> resumes writing',
+      ],
+    );
+  });
+
+  test('P40: a slow reader bounds what is buffered to twice the limit and a chunk', async () => {
+    await runVirtually(async () => {
+      const { reader, writer, transport, protocol } = connected();
+      const chunk = Buffer.alloc(10_000);
+      let most = 0;
+      const sending = createTask(async () => {
+        for (let sent = 0; sent < 2000; ) {
+          for (; sent < 2000 && !transport.isReadingPaused; sent++) protocol.dataReceived(chunk);
+          most = Math.max(most, Number(/(\d+) bytes/.exec(String(reader))?.[1] ?? 0));
+          await sleep(0.5);
+        }
+        protocol.eofReceived();
+      });
+      let received = 0;
+      for (;;) {
+        const { length } = await reader.read(30_000);
+        if (length === 0) break;
+        received += length;
+        await sleep(1);
+      }
+      await sending;
+      assert.equal(received, 20_000_000);
+      assert.ok(most > 2 * 65_536 && most <= 2 * 65_536 + chunk.length, String(most));
+      writer.close();
+    });
   });
 });
 
