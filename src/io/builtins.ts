@@ -4,6 +4,7 @@ import type * as Dgram from 'node:dgram';
 import type * as Dns from 'node:dns';
 import type * as Fs from 'node:fs';
 import type * as Net from 'node:net';
+import type * as Os from 'node:os';
 import type * as Tls from 'node:tls';
 
 const load = (name: string): unknown => process.getBuiltinModule(name);
@@ -13,4 +14,5 @@ export const dgram = (): typeof Dgram => load('node:dgram') as typeof Dgram;
 export const dns = (): typeof Dns => load('node:dns') as typeof Dns;
 export const fs = (): typeof Fs => load('node:fs') as typeof Fs;
 export const net = (): typeof Net => load('node:net') as typeof Net;
+export const os = (): typeof Os => load('node:os') as typeof Os;
 export const tls = (): typeof Tls => load('node:tls') as typeof Tls;
