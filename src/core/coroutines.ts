@@ -373,6 +373,14 @@ export function inlineBody<X, T>(
   return new InlineCoroutine<T>(body, () => body(argument));
 }
 
+/** A call of `fn`, be it async, a generator or plain, as a coroutine. */
+export function callCoroutine<A extends unknown[], T>(
+  fn: (...args: A) => Gen<T> | T | PromiseLike<T>,
+  ...args: A
+): Coroutine<T> {
+  return new InlineCoroutine<T>(fn, () => fn(...args));
+}
+
 // `instanceof` is the fastest question there is, so it gets something to ask.
 const GeneratorObject = function () {} as unknown as abstract new () => object;
 Object.defineProperty(GeneratorObject, 'prototype', { value: generatorPrototype });

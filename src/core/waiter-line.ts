@@ -4,9 +4,9 @@
  */
 import type { BaseEventLoop } from './base-events.ts';
 import { BaseCoroutine } from './coroutines.ts';
+import { RuntimeError } from './exceptions.ts';
 import { Future } from './futures.ts';
-import type { LoopBound } from './mixins.ts';
-import { current, PENDING, RESULT } from './running.ts';
+import { current, PENDING, RESULT, SUSPENDED } from './running.ts';
 import type { Scope } from './scopes.ts';
 import { callerScope, CoroutineStrand } from './strands.ts';
 import type { Suspend } from './types.ts';
@@ -43,9 +43,33 @@ export class LineWaiter extends Future<void> {
   }
 }
 
+/** A waiter that only wants the next turn of the loop, as `sleep(0)` does. */
+export class TurnWaiter extends LineWaiter {
+  constructor(loop: BaseEventLoop, line: WaiterLine) {
+    super(loop, line);
+    this.isLinked = false;
+    line.standing++;
+    line.live++;
+    this.wake();
+  }
+
+  // It is done, and yet suspends: a driver that waits for what is done goes on in its next turn.
+  override next(): IteratorResult<Suspend, void> {
+    if (current.driver === null) throw new RuntimeError('no running event loop');
+    current.driver._waiter = this;
+    return SUSPENDED;
+  }
+}
+
+/** What a line of waiters is a part of. */
+export interface Waited {
+  /** What a task that waits there waits for, in reports. */
+  _waitText(): string;
+}
+
 /** First come, first served. A waiter stands in the line until its own next step, whatever becomes of it. */
 export class WaiterLine {
-  readonly owner: LoopBound;
+  readonly owner: Waited;
   first: LineWaiter | null = null;
   #last: LineWaiter | null = null;
   /** Waiters that are linked, so that somebody may wake them. */
@@ -56,7 +80,7 @@ export class WaiterLine {
   live = 0;
 
   /** @param owner - what the waiters wait for, in reports. */
-  constructor(owner: LoopBound) {
+  constructor(owner: Waited) {
     this.owner = owner;
   }
 
@@ -113,6 +137,14 @@ export class WaiterLine {
 
   wakeAll(): void {
     while (this.wakeNext());
+  }
+
+  /** End all waits with `error`. */
+  failAll(error: Error): void {
+    for (let waiter = this.firstPending(); waiter !== null; waiter = this.firstPending()) {
+      this.unlink(waiter);
+      waiter._fail(error);
+    }
   }
 
   /** `, waiters:2`, for the text of what owns the line. */

@@ -5,6 +5,8 @@ import type * as Dns from 'node:dns';
 import type * as Fs from 'node:fs';
 import type * as Net from 'node:net';
 import type * as Os from 'node:os';
+import type * as Stream from 'node:stream';
+import type * as WebStreams from 'node:stream/web';
 import type * as Tls from 'node:tls';
 
 const load = (name: string): unknown => process.getBuiltinModule(name);
@@ -15,4 +17,6 @@ export const dns = (): typeof Dns => load('node:dns') as typeof Dns;
 export const fs = (): typeof Fs => load('node:fs') as typeof Fs;
 export const net = (): typeof Net => load('node:net') as typeof Net;
 export const os = (): typeof Os => load('node:os') as typeof Os;
+export const stream = (): typeof Stream => load('node:stream') as typeof Stream;
+export const webStreams = (): typeof WebStreams => load('node:stream/web') as typeof WebStreams;
 export const tls = (): typeof Tls => load('node:tls') as typeof Tls;
