@@ -61,14 +61,13 @@ export class Ring<T> {
     for (let place = 0; place < this.length; place++) yield this.at(place);
   }
 
+  // Every entry keeps its position: the loop remembers where its iteration ends.
   #grow(): void {
-    const size = this.tail - this.head;
     const slots = emptySlots<T>((this.#mask + 1) * 2);
-    for (let i = 0; i < size; i++) slots[i] = this.#slots[(this.head + i) & this.#mask];
+    const mask = slots.length - 1;
+    for (let at = this.head; at < this.tail; at++) slots[at & mask] = this.#slots[at & this.#mask];
     this.#slots = slots;
-    this.#mask = slots.length - 1;
-    this.head = 0;
-    this.tail = size;
+    this.#mask = mask;
   }
 }
 
