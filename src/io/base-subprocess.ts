@@ -503,10 +503,13 @@ function* start<P extends SubprocessProtocol>(
   const protocol = protocolFactory();
   const what = shell ? `run shell command ${repr(program)}` : `execute program ${repr(program)}`;
   if (loop.getDebug()) logger.debug(what);
-  const shared = isShared ? yield* fromPromise(openSharedPipe) : null;
-  if (shared !== null) stdio.splice(1, 2, shared.theirs, shared.theirs);
+  let shared: SharedPipe | null = null;
   let child: ChildProcess;
   try {
+    if (isShared) {
+      shared = yield* fromPromise(openSharedPipe);
+      stdio.splice(1, 2, shared.theirs, shared.theirs);
+    }
     child = spawn(program, args, { ...spawnOptions(options), stdio, shell });
     if (child.pid === undefined) throw yield* failure(loop, child);
   } catch (error) {

@@ -241,6 +241,9 @@ export class WritePipeTransport extends WriteTransport {
   #protocol: BaseProtocol;
   #isClosing = false;
   #isLost = false;
+  #isFailing = false;
+  /** By us: a socket whose peer has closed ends by itself. */
+  #hasEnded = false;
   /** Writes that nobody can get any more. */
   #lateWrites = 0;
 
@@ -293,7 +296,10 @@ export class WritePipeTransport extends WriteTransport {
     }
     // A copy: the caller may go on to fill his buffer.
     this.#pipe.write(Buffer.from(data), this.#onWritten);
-    this.#flow.maybePause();
+    // Known at once, told of later: whoever drains now has to see it.
+    const error = this.#pipe.errored;
+    if (error === null) this.#flow.maybePause();
+    else this.#onError(error);
   }
 
   override writelines(data: Iterable<Uint8Array>): void {
@@ -303,6 +309,7 @@ export class WritePipeTransport extends WriteTransport {
   override writeEof(): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
+    this.#hasEnded = true;
     // What waits is written before; then the stream tells whoever reads that nothing more comes.
     this.#pipe.once('finish', () => this.#steps.push(() => this.#callConnectionLost(null)));
     this.#pipe.end();
@@ -332,8 +339,9 @@ export class WritePipeTransport extends WriteTransport {
     this.#lose(null);
   }
 
-  readonly #onWritten = (): void => {
-    if (this.#flow.isPaused) this.#steps.push(this.#resume);
+  // A write that has failed makes no room: its error comes next.
+  readonly #onWritten = (error?: Error | null): void => {
+    if (!error && this.#flow.isPaused) this.#steps.push(this.#resume);
   };
 
   readonly #resume = (): void => {
@@ -341,13 +349,15 @@ export class WritePipeTransport extends WriteTransport {
   };
 
   readonly #onError = (error: Error): void => {
+    if (this.#isFailing) return;
+    this.#isFailing = true;
     if (this.#loop.getDebug()) logger.debug(`${this}: Fatal write error on pipe transport: ${error}`);
     this.#lose(error);
   };
 
   // Before the end was written: whoever reads is gone.
   readonly #onClose = (): void => {
-    if (this.#isLost || this.#pipe.writableFinished) return;
+    if (this.#isLost || (this.#hasEnded && this.#pipe.writableFinished)) return;
     this.#lose(this.#pipe.writableLength > 0 ? brokenPipe() : null);
   };
 
