@@ -55,3 +55,14 @@ export {
   startServer,
   startUnixServer,
 } from './io/streams.ts';
+export {
+  createSubprocessExec,
+  createSubprocessShell,
+  DEVNULL,
+  PIPE,
+  type ProcessOptions,
+  type StdioKind,
+  STDOUT,
+  type SubprocessOptions,
+} from './io/subprocess.ts';
+export * as subprocess from './io/subprocess.ts';

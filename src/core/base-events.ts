@@ -72,6 +72,10 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   readonly _own: { readonly loop: BaseEventLoop } = { loop: this };
   /** @internal Waits that only events outside the loop can end. */
   _foreignWaits = 0;
+  /** @internal Work outside of the loop that will certainly answer: processes. */
+  _outsideWork = 0;
+  /** @internal What `Runner.close` ends beside the tasks. Set by what has started it, so that only such programs load it. */
+  _endOutsideWork: (() => Coroutine<void>) | null = null;
   /** @internal Whether the steps of generator tasks see the storages' values of the code that made them. */
   _keepsAsyncContext = false;
   /** @internal Whether the place of each await is noted. */
@@ -469,6 +473,11 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   /** @internal */
   pendingOutside(): number {
     return this._foreignWaits;
+  }
+
+  /** @internal */
+  hasOutsideWork(): boolean {
+    return this._outsideWork > 0;
   }
 
   /** @internal */

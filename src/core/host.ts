@@ -44,6 +44,8 @@ export interface HostedLoop {
   timePassed(): void;
   /** Waits that only events outside the loop can end: foreign promises. */
   pendingOutside(): number;
+  /** Whether work outside the loop will certainly answer, however long it takes: a process. */
+  hasOutsideWork(): boolean;
   /** Whether somebody waits for the end of this run; not so while the loop only serves submissions. */
   isRunningMain(): boolean;
 }

@@ -135,7 +135,8 @@ export class Runner {
   }
 
   /**
-   * Cancel all tasks and wait for them, close async generators and the default executor, then close the loop. Nothing
+   * Cancel all tasks and wait for them, end the processes that they have left, close async generators and the default
+   * executor, then close the loop. Nothing
    * happens to a runner that was never used or is closed.
    */
   async close(): Promise<void> {
@@ -144,6 +145,7 @@ export class Runner {
     try {
       await this.#stopServing(loop);
       await this.#cancelAllTasks(loop);
+      if (loop._endOutsideWork !== null) await loop.runUntilComplete(loop._endOutsideWork());
       await loop.runUntilComplete(loop.shutdownAsyncgens());
       await loop.runUntilComplete(loop.shutdownDefaultExecutor(THREAD_JOIN_TIMEOUT));
     } finally {

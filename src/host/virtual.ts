@@ -101,6 +101,10 @@ export class VirtualHost implements Host, HostedLoop {
     return this.#loop?.pendingOutside() ?? 0;
   }
 
+  hasOutsideWork(): boolean {
+    return this.#loop?.hasOutsideWork() ?? false;
+  }
+
   isRunningMain(): boolean {
     return this.#loop?.isRunningMain() ?? false;
   }
@@ -114,7 +118,8 @@ export class VirtualHost implements Host, HostedLoop {
     const isActive = active > resting;
     const patience = this.#waitsUntil === Number.POSITIVE_INFINITY ? LAST_LOOKS : FOREIGN_LOOKS;
     // A resource may end without a word to us, so look again; a foreign promise wakes the loop when it answers.
-    if (isActive && this.#looks <= LAST_LOOKS) this.#poll();
+    if (this.hasOutsideWork()) this.#poll();
+    else if (isActive && this.#looks <= LAST_LOOKS) this.#poll();
     else if (this.#looks <= IDLE_TURNS) this.#real.soon();
     else if (this.pendingOutside() > 0 && this.#looks <= IDLE_TURNS + patience) this.#poll();
     else this.#jump();

@@ -1,6 +1,7 @@
 /** The event loop on Node, with all that it can wait for. Counterpart: `asyncio/unix_events.py`. */
 import type { FileHandle } from 'node:fs/promises';
 import type { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
 import { BaseEventLoop } from '../core/base-events.ts';
 import {
   getEventLoop as getAnyEventLoop,
@@ -12,6 +13,12 @@ import type { Host } from '../core/host.ts';
 import { logger } from '../core/log.ts';
 import type { Coroutine } from '../core/types.ts';
 import { NodeHost } from '../host/node.ts';
+import {
+  disownChildren,
+  subprocessExec,
+  subprocessShell,
+  type SubprocessOptions,
+} from './base-subprocess.ts';
 import {
   type Connection,
   type ConnectionOptions,
@@ -31,12 +38,13 @@ import {
 } from './server.ts';
 import type { TlsContext, TlsOptions } from './tls.ts';
 import { sendfile } from './sendfile.ts';
-import type { Transport, WriteTransport } from './transports.ts';
+import type { ReadTransport, SubprocessTransport, Transport, WriteTransport } from './transports.ts';
 import type { Address } from './addresses.ts';
 import { createDatagramEndpoint, type DatagramOptions, type UdpTransport } from './datagram.ts';
 import { type AddrInfo, type AddrInfoOptions, getaddrinfo, getnameinfo } from './names.ts';
 import { impossible } from './impossible.ts';
-import type { BaseProtocol, DatagramProtocol } from './protocols.ts';
+import { connectReadPipe, connectWritePipe } from './pipes.ts';
+import type { BaseProtocol, DatagramProtocol, Protocol, SubprocessProtocol } from './protocols.ts';
 import { SignalHandlers } from './signals.ts';
 
 /** What a loop that is closed has to let go. */
@@ -184,11 +192,85 @@ export class NodeEventLoop extends BaseEventLoop {
   /** As `BaseEventLoop.close`; also closes what is open, and removes the handlers of signals. */
   override close(): void {
     super.close();
+    disownChildren(this);
     this.#signals?.clear();
     for (const resource of this._resources) {
       if (this.getDebug()) logger.warning(`unclosed transport ${resource}`);
       resource._abandon();
     }
+  }
+
+  /**
+   * Let a protocol hear of what comes from a stream of Node: standard input, a FIFO, the output of a process. The
+   * transport takes the stream over, and closes it at the end.
+   *
+   * @returns the transport, and the protocol that the factory has made; `connectionMade` was called.
+   * @throws RangeError for a regular file, RuntimeError for a stream that is closed.
+   *
+   * Cancellation: the stream is closed.
+   *
+   * Source: CPython 3.14 `asyncio.loop.connect_read_pipe`.
+   */
+  connectReadPipe<P extends Protocol>(
+    protocolFactory: () => P,
+    pipe: Readable,
+  ): Coroutine<[transport: ReadTransport, protocol: P]> {
+    return connectReadPipe(this, protocolFactory, pipe) as Coroutine<[ReadTransport, P]>;
+  }
+
+  /**
+   * Write to a stream of Node through a transport, which takes it over and ends it by `close`.
+   *
+   * @returns the transport, and the protocol that the factory has made; `connectionMade` was called.
+   * @throws RangeError for a regular file, RuntimeError for a stream that is closed.
+   *
+   * Cancellation: the stream is closed.
+   *
+   * Source: CPython 3.14 `asyncio.loop.connect_write_pipe`.
+   */
+  connectWritePipe<P extends BaseProtocol>(
+    protocolFactory: () => P,
+    pipe: Writable,
+  ): Coroutine<[transport: WriteTransport, protocol: P]> {
+    return connectWritePipe(this, protocolFactory, pipe) as Coroutine<[WriteTransport, P]>;
+  }
+
+  /**
+   * Start a program. Its standard streams are pipes unless the options say otherwise.
+   *
+   * @throws the system's error if it cannot be started (code `ENOENT` if there is none), which says what to look at;
+   *   RangeError for options that would make text of its bytes.
+   *
+   * Cancellation: ends the child (SIGTERM, then SIGKILL), and waits for that.
+   *
+   * Source: CPython 3.14 `asyncio.loop.subprocess_exec`.
+   */
+  subprocessExec<P extends SubprocessProtocol>(
+    protocolFactory: () => P,
+    program: string,
+    args: readonly string[] = [],
+    options: SubprocessOptions = {},
+  ): Coroutine<[transport: SubprocessTransport, protocol: P]> {
+    return subprocessExec(this, protocolFactory, program, args, options) as Coroutine<
+      [SubprocessTransport, P]
+    >;
+  }
+
+  /**
+   * Start a command in the system's shell. As `subprocessExec`; the process is that of the shell.
+   *
+   * @throws as `subprocessExec`; RangeError if `cmd` is no string.
+   *
+   * Cancellation: ends the child (SIGTERM, then SIGKILL), and waits for that.
+   *
+   * Source: CPython 3.14 `asyncio.loop.subprocess_shell`.
+   */
+  subprocessShell<P extends SubprocessProtocol>(
+    protocolFactory: () => P,
+    cmd: string,
+    options: SubprocessOptions = {},
+  ): Coroutine<[transport: SubprocessTransport, protocol: P]> {
+    return subprocessShell(this, protocolFactory, cmd, options) as Coroutine<[SubprocessTransport, P]>;
   }
 
   /**

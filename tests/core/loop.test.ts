@@ -36,6 +36,24 @@ async function withLoop(setUp: (loop: VirtualEventLoop) => void): Promise<Virtua
 }
 
 describe('callSoon (P21)', () => {
+  test('a burst after a long line of turns stays in order, and waits for the next iteration', async () => {
+    const order: string[] = [];
+    await runVirtually(function* () {
+      const loop = getRunningLoop();
+      const end = loop.createFuture<void>();
+      for (let turn = 0; turn < 100; turn++) yield* sleep(0);
+      // Due now, so that it runs at the begin of the next iteration.
+      loop.callSoon(() => {
+        for (let i = 0; i < 40; i++) loop.callSoon(() => order.push(`burst ${i}`));
+        loop.callAt(loop.time(), () => order.push('timer'));
+        loop.callSoon(() => end.setResult());
+      });
+      loop.callSoon(() => order.push('beside'));
+      yield* end;
+    });
+    assert.deepEqual(order, ['beside', ...Array.from({ length: 40 }, (_, i) => `burst ${i}`), 'timer']);
+  });
+
   test('runs callbacks first in, first out, each exactly once, with their arguments', async () => {
     const order: unknown[] = [];
     await withLoop((loop) => {

@@ -1,0 +1,75 @@
+/**
+ * One pipe for two descriptors of a child. No counterpart in CPython, which gives the child one descriptor twice; Node
+ * makes a pipe for each, and then nobody knows any more what was written first.
+ */
+import type { Server, Socket } from 'node:net';
+import { fs, net, os } from './builtins.ts';
+
+/** Both ends: what we read from, and what the child writes to. */
+export interface SharedPipe {
+  readonly ours: Socket;
+  readonly theirs: Socket;
+}
+
+/** A connection to ourselves, in a place where nobody else can come in. The signal ends the attempt. */
+export function openSharedPipe(signal: AbortSignal): Promise<SharedPipe> {
+  const place = makePlace();
+  return new Promise((resolve, reject) => {
+    let server: Server | null = null;
+    let ours: Socket | null = null;
+    let theirs: Socket | null = null;
+    let isConnected = false;
+    const end = (error: Error | null): void => {
+      server?.close();
+      signal.removeEventListener('abort', onAbort);
+      place.remove();
+      if (error === null && ours !== null && theirs !== null) {
+        theirs.off('error', end).off('close', onClose);
+        resolve({ ours, theirs });
+        return;
+      }
+      ours?.destroy();
+      theirs?.destroy();
+      reject(error as Error);
+    };
+    const onAbort = (): void => end(signal.reason as Error);
+    const onClose = (): void => end(tooManyFiles());
+    const look = (): void => {
+      if (ours !== null && isConnected) end(null);
+    };
+    signal.addEventListener('abort', onAbort);
+    server = net().createServer({ pauseOnConnect: true });
+    server.once('error', end);
+    server.once('connection', (socket) => {
+      ours = socket;
+      look();
+    });
+    server.listen({ path: place.path, exclusive: true }, () => {
+      if (signal.aborted) return;
+      theirs = net().connect(place.path);
+      theirs.on('error', end);
+      // Without a free descriptor the connection is taken and closed again.
+      theirs.on('close', onClose);
+      theirs.once('connect', () => {
+        isConnected = true;
+        look();
+      });
+      theirs.resume();
+    });
+  });
+}
+
+/** Where the two ends meet: a folder that is ours alone. */
+function makePlace(): { path: string; remove(): void } {
+  const name = `asyncio-${process.pid}-${Math.random().toString(36).slice(2)}`;
+  if (process.platform === 'win32') return { path: `\\\\.\\pipe\\${name}`, remove: () => {} };
+  const folder = fs().mkdtempSync(`${os().tmpdir()}/asyncio-`);
+  return {
+    path: `${folder}/pipe`,
+    remove: () => fs().rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+function tooManyFiles(): Error {
+  return Object.assign(new Error('connect EMFILE'), { code: 'EMFILE', errno: -24, syscall: 'connect' });
+}
