@@ -20,6 +20,8 @@ export class BufferedFile {
   /** The bytes that were read and not taken. */
   start = 0;
   end = 0;
+  /** Counts what was read: a new number, other bytes. */
+  version = 0;
   #isAtEnd = false;
   /** What `measure` has found. */
   size = 0;
@@ -104,6 +106,7 @@ export class BufferedFile {
       this.#position += bytesRead;
       this.end += bytesRead;
       this.#isAtEnd = bytesRead === 0;
+      this.version++;
     });
   }
 
@@ -118,6 +121,7 @@ export class BufferedFile {
     this.#buffer = buffer;
     this.start = 0;
     this.end = unread;
+    this.version++;
   }
 
   /** Give up what was read: the position is where the reader is. */

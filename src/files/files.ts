@@ -4,7 +4,7 @@ import { requireLoop } from '../core/events.ts';
 import { repr, typeName } from '../core/format-helpers.ts';
 import { Lock } from '../core/locks.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
-import { os } from '../io/builtins.ts';
+import { buffer, os } from '../io/builtins.ts';
 import type { BufferedFile } from './buffered.ts';
 import type { Codec } from './codecs.ts';
 import type { Mode, TextOptions } from './modes.ts';
@@ -433,6 +433,11 @@ export class TextFile extends BaseFile<string> {
   readonly #newline: TextOptions['newline'];
   /** What `\n` is written as. */
   readonly #lineEnd: string;
+  /** What `#look` has seen, and of which bytes. */
+  #version = -1;
+  #isAscii = false;
+  /** No `\r` is before, among what is not taken. */
+  #cr = Number.POSITIVE_INFINITY;
 
   /** @internal */
   constructor(name: unknown, mode: Mode, buffered: BufferedFile, codec: Codec, options: TextOptions) {
@@ -446,25 +451,51 @@ export class TextFile extends BaseFile<string> {
   /** @internal */
   override _take(size: number): string {
     const buffered = this._buffered;
-    const text = this.#codec.decode(buffered.bytes.subarray(buffered.start, buffered.start + size));
-    buffered.start += size;
-    return this.#newline === null && text.includes('\r') ? text.replaceAll(/\r\n?/g, '\n') : text;
+    const { bytes, start } = buffered;
+    const end = start + size;
+    this.#look();
+    const text = this.#isAscii
+      ? bytes.toString('latin1', start, end)
+      : this.#codec.decode(bytes.subarray(start, end));
+    buffered.start = end;
+    return this.#newline === null && this.#cr < end ? text.replaceAll(/\r\n?/g, '\n') : text;
+  }
+
+  /** Look through what was read, once: most text is ASCII, and most has no `\r`. */
+  #look(): void {
+    const { version, bytes, start, end } = this._buffered;
+    if (version === this.#version) return;
+    this.#version = version;
+    const view = bytes.subarray(start, end);
+    this.#isAscii = buffer().isAscii(view);
+    const cr = view.indexOf(CR);
+    this.#cr = cr < 0 ? Number.POSITIVE_INFINITY : start + cr;
+  }
+
+  /** Where the first `\r` is from `from` on. */
+  #nextCr(from: number): number {
+    this.#look();
+    if (this.#cr < from) {
+      const cr = this._buffered.bytes.indexOf(CR, from);
+      this.#cr = cr < 0 ? Number.POSITIVE_INFINITY : cr;
+    }
+    return this.#cr;
   }
 
   /** @internal */
   override _lineEnd(from: number, isAtEnd: boolean): number {
     const { bytes, end } = this._buffered;
-    const view = bytes.subarray(from, end);
     const newline = this.#newline;
     if (newline) {
-      const i = view.indexOf(newline);
-      return i < 0 ? -1 : from + i + newline.length;
+      const i = bytes.indexOf(newline, from);
+      return i < 0 || i + newline.length > end ? -1 : i + newline.length;
     }
-    const lf = view.indexOf(LF);
-    const limit = lf < 0 ? view.length : lf;
-    const cr = view.subarray(0, limit).indexOf(CR);
-    if (cr < 0 || (cr === limit - 1 && lf >= 0)) return lf < 0 ? -1 : from + lf + 1;
-    return cr + 1 < view.length || isAtEnd ? from + cr + 1 : -1;
+    const found = bytes.indexOf(LF, from);
+    const lf = found < 0 || found >= end ? -1 : found;
+    const limit = lf < 0 ? end : lf;
+    const cr = this.#nextCr(from);
+    if (cr >= limit || (cr === limit - 1 && lf >= 0)) return lf < 0 ? -1 : lf + 1;
+    return cr + 1 < end || isAtEnd ? cr + 1 : -1;
   }
 
   /** @internal */
@@ -518,8 +549,8 @@ export class BinaryFile extends BaseFile<Buffer> {
   /** @internal */
   override _lineEnd(from: number): number {
     const { bytes, end } = this._buffered;
-    const i = bytes.subarray(from, end).indexOf(LF);
-    return i < 0 ? -1 : from + i + 1;
+    const i = bytes.indexOf(LF, from);
+    return i < 0 || i >= end ? -1 : i + 1;
   }
 
   /** @internal */

@@ -1,4 +1,5 @@
 /** Node's modules, loaded when they are first used: importing them all would take as long as the rest of the library. */
+import type * as NodeBuffer from 'node:buffer';
 import type * as ChildProcess from 'node:child_process';
 import type * as Dgram from 'node:dgram';
 import type * as Dns from 'node:dns';
@@ -13,6 +14,7 @@ import type * as WorkerThreads from 'node:worker_threads';
 
 const load = (name: string): unknown => process.getBuiltinModule(name);
 
+export const buffer = (): typeof NodeBuffer => load('node:buffer') as typeof NodeBuffer;
 export const childProcess = (): typeof ChildProcess => load('node:child_process') as typeof ChildProcess;
 export const dgram = (): typeof Dgram => load('node:dgram') as typeof Dgram;
 export const dns = (): typeof Dns => load('node:dns') as typeof Dns;

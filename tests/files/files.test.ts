@@ -213,6 +213,40 @@ describe('reading text', () => {
     }
   });
 
+  reallyInBothStyles('gives the lines that a split gives, for random texts', function* () {
+    const pieces = ['a', 'ä', '😀', '\r', '\n', '\r\n', 'x'.repeat(700), 'ß'.repeat(900)];
+    let seed = 1;
+    const random = (below: number): number => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+      return Math.floor((seed / 2_147_483_648) * below);
+    };
+    const patterns = { null: /(?<=\n)/, '': /(?<=\n)|(?<=\r)(?!\n)/, '\n': /(?<=\n)/, '\r': /(?<=\r)/ };
+    for (let round = 0; round < 8; round++) {
+      const some = pieces.filter(() => random(3) > 0);
+      const text = Array.from({ length: 1500 }, () => some[random(some.length)] ?? '\n').join('');
+      const place = fresh(text);
+      for (const [newline, pattern] of Object.entries(patterns)) {
+        const options = { newline: newline === 'null' ? null : newline } as TextOptions;
+        const expected = newline === 'null' ? text.replaceAll(/\r\n?/g, '\n') : text;
+        const lines = yield* linesOf(place, options);
+        assert.deepEqual(
+          lines,
+          expected.split(pattern).filter((line) => line !== ''),
+        );
+        const parts = yield* on(
+          open(place, 'r', options).run(function* (file) {
+            const found: string[] = [];
+            for (let part = yield* file.read(777); part !== ''; part = yield* file.read(777))
+              found.push(part);
+            return found;
+          }),
+        );
+        assert.equal(parts.join(''), expected);
+        assert(parts.slice(0, -1).every((part) => Array.from(part).length === 777));
+      }
+    }
+  });
+
   reallyInBothStyles('reads a line of some megabytes', function* () {
     const line = `${'long '.repeat(1_000_000)}\n`;
     assert.deepEqual(

@@ -212,6 +212,21 @@ describe('createDatagramEndpoint', () => {
     sock.close();
   });
 
+  reallyInBothStyles('shares a port with reusePort, where Node can', function* () {
+    const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+    const open = (local: Address) =>
+      getRunningLoop().createDatagramEndpoint(() => new Recorder(), local, null, { reusePort: true });
+    if (major < 22 || (major === 22 && minor < 12)) {
+      assert.match(yield* thrownBy(open(LOOPBACK)), /^RangeError: reusePort not supported/);
+      return;
+    }
+    const [first] = yield* on(open(LOOPBACK));
+    const [second] = yield* on(open(nameOf(first)));
+    assert.deepEqual(nameOf(second), nameOf(first));
+    first.close();
+    second.close();
+  });
+
   reallyInBothStyles('says why there are no Unix datagram sockets', function* () {
     const creation = getRunningLoop().createDatagramEndpoint(() => new Recorder(), '/tmp/none.sock');
     assert.match(
