@@ -2,7 +2,21 @@
 export * from './core/index.ts';
 export { EventLoop, SelectorEventLoop } from './io/event-loop.ts';
 export { BaseProtocol, Protocol, SubprocessProtocol } from './io/protocols.ts';
-export { StreamReader, StreamWriter } from './io/streams.ts';
+export type { ConnectionOptions, Server, StreamTlsOptions } from './io/stream-loop.ts';
+export {
+  type ClientConnectedCb,
+  FlowControlMixin,
+  openConnection,
+  openUnixConnection,
+  type Separator,
+  type StreamOptions,
+  StreamReader,
+  StreamReaderIterator,
+  StreamReaderProtocol,
+  StreamWriter,
+  startServer,
+  startUnixServer,
+} from './io/streams.ts';
 export {
   createSubprocessExec,
   createSubprocessShell,

@@ -160,6 +160,8 @@ export class ByteBuffer {
     const chunks = this.#chunks;
     const size = typeof wanted === 'number' ? 1 : wanted.length;
     if (from + size > before) return -1;
+    // For a single byte Node has a faster search.
+    const sought = typeof wanted !== 'number' && size === 1 ? (wanted[0] as number) : wanted;
     // What was looked through already lies at the beginning: the last chunks are near.
     let place = this.#first;
     let base = -this.#offset;
@@ -172,7 +174,7 @@ export class ByteBuffer {
       let chunk = chunks[place] as Buffer;
       const { length } = chunk;
       if (before - base + SMALL_CHUNK < length) chunk = chunk.subarray(0, before - base);
-      let found = chunk.indexOf(wanted, start);
+      let found = chunk.indexOf(sought, start);
       if (found === -1 && size > 1) found = this.#acrossChunks(wanted as Uint8Array, place, start);
       if (found !== -1) return base + found + size <= before ? base + found : -1;
       base += length;

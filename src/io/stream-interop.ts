@@ -135,42 +135,41 @@ export function writerToWeb(writer: StreamWriter): WritableStream<Uint8Array> {
   });
 }
 
+type Callback = (error?: Error | null) => void;
+
+/** Call `callback` when `act` has ended: at once if it has nothing to wait for. */
+function report(act: () => Promise<void> | undefined, callback: Callback): void {
+  let done: Promise<void> | undefined;
+  try {
+    done = act();
+  } catch (error) {
+    callback(asError(error));
+    return;
+  }
+  if (done === undefined) callback();
+  else {
+    done.then(
+      () => callback(),
+      (error) => callback(asError(error)),
+    );
+  }
+}
+
 export function writerToNode(writer: StreamWriter): Writable {
-  const after = (done: Promise<void> | undefined, callback: (error?: Error | null) => void): void => {
-    if (done === undefined) callback();
-    else
-      done.then(
-        () => callback(),
-        (error) => callback(asError(error)),
-      );
-  };
-  const attempt = (
-    write: () => Promise<void> | undefined,
-    callback: (error?: Error | null) => void,
-  ): void => {
-    let done: Promise<void> | undefined;
-    try {
-      done = write();
-    } catch (error) {
-      callback(asError(error));
-      return;
-    }
-    after(done, callback);
-  };
   return new (stream().Writable)({
     write(chunk: Buffer, _encoding, callback) {
-      attempt(() => {
+      report(() => {
         writer.write(chunk);
         return drained(writer);
       }, callback);
     },
     writev(chunks, callback) {
-      attempt(() => {
+      report(() => {
         writer.writelines(chunks.map(({ chunk }) => chunk as Buffer));
         return drained(writer);
       }, callback);
     },
-    final: (callback) => attempt(() => inTask(writer, () => finish(writer)), callback),
+    final: (callback) => report(() => inTask(writer, () => finish(writer)), callback),
     destroy(error, callback) {
       if (error !== null) writer.transport.abort();
       callback(error);

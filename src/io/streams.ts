@@ -45,10 +45,23 @@ interface Search {
   scanned: number;
 }
 
+// Separators are written as literals: each is encoded once.
+const encoded = new Map<string, Buffer>();
+const MAX_ENCODED = 64;
+
+function encode(separator: string): Buffer {
+  let bytes = encoded.get(separator);
+  if (bytes === undefined) {
+    bytes = Buffer.from(separator);
+    if (encoded.size < MAX_ENCODED) encoded.set(separator, bytes);
+  }
+  return bytes;
+}
+
 function toSeparators(given: Separator | readonly Separator[]): Buffer[] {
   const list = typeof given === 'string' || given instanceof Uint8Array ? [given] : [...given];
   const separators = list.map((separator) => {
-    if (typeof separator === 'string') return Buffer.from(separator);
+    if (typeof separator === 'string') return encode(separator);
     if (separator instanceof Uint8Array) return asBuffer(separator);
     throw new TypeError(`a separator must be a Uint8Array or a string, got ${repr(separator)}`);
   });
