@@ -55,7 +55,7 @@ async function lineOf(process: Process): Promise<string> {
 }
 
 function realTest(name: string, main: CoroutineLike<unknown>): void {
-  test(name, () => run(main as CoroutineLike<unknown>).then(() => {}));
+  test(name, () => run(main).then(() => {}));
 }
 
 /** A folder that is gone after the test. */
@@ -657,7 +657,7 @@ describe('a start that fails', BOUND, () => {
     const env = { CODE: `import * as asyncio from '${import.meta.resolve('asyncio-ts')}';${code}` };
     const stdout = await run(() =>
       outputOf(`ulimit -n 64; exec '${process.execPath}' --input-type=module --eval "$CODE"`, {
-        env: { ...process.env, ...env } as Record<string, string>,
+        env: { ...process.env, ...env },
       }),
     );
     assert.equal(stdout, 'EMFILE true true\non\n\n');
