@@ -357,6 +357,8 @@ export class Attempt implements Director, Run {
   #over(): void {
     this.#isOver = true;
     takeUnawaited();
+    // Lets go of what the loop watches.
+    this.loop._unretrieved.flush();
     notes.awaits = this.#notedAwaits;
     this.#host.close();
     this.#onOver();
