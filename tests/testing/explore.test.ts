@@ -687,6 +687,11 @@ describe('the schedules of the explorer', () => {
     assert.deepEqual(ends, ['', 'cancelled at the end']);
   });
 
+  test('tell their mode', async () => {
+    for (const mode of ['faithful', 'robust'] as const)
+      assert.deepEqual(await seenBy((sim, note) => note(sim.mode), { mode }), [mode]);
+  });
+
   test('what comes from outside belongs to no task and no loop', async () => {
     const seen = await seenBy((sim, note) => {
       sim.outside('signal', () => note(`loop ${asyncio._getRunningLoop()}`));

@@ -117,6 +117,10 @@ export class Attempt implements Director, Run {
     };
   }
 
+  get mode(): Mode {
+    return this.#options.mode;
+  }
+
   // Director
 
   beforeIteration(count: number): void {
