@@ -73,7 +73,7 @@ describe('the explorer on the primitives', () => {
 describe('faults that the explorer must find', () => {
   for (const mutant of mutants) {
     test(`${mutant.primitive}: ${mutant.name}`, async () => {
-      const finding = await findMutant(mutant, { schedules: 4000, random: 500 });
+      const finding = await findMutant(mutant, { schedules: 800, random: 300 });
       assert.ok(finding !== null, 'no schedule shows it');
       assert.match(finding.error.replay, /^x1\.faithful\.lazy\.[0-9a-f]{8}\./);
     });

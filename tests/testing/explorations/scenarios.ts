@@ -843,7 +843,7 @@ scenario('Task', 'it may cancel itself', (world) => {
   const { asyncio, sim } = world;
   const suicide = (name: string, program: Program): void => {
     const task = world.spawn(name, function* () {
-      task.cancel();
+      asyncio.currentTask()?.cancel();
       yield* program();
     });
     sim.atQuiescence(() => task.cancelled());
@@ -859,8 +859,9 @@ scenario('Task', 'a request that is taken back is forgotten', (world) => {
   const task = world.spawn(
     'task',
     function* () {
-      task.cancel();
-      task.uncancel();
+      const self = asyncio.currentTask() as Asyncio.Task<void>;
+      self.cancel();
+      self.uncancel();
       yield sim.step('work');
       yield asyncio.sleep(0);
     },
