@@ -31,6 +31,16 @@ export class TimerHeap {
     return this.#timers.length === 0 ? Number.POSITIVE_INFINITY : (this.#whens[0] as number);
   }
 
+  /** The earliest deadline from `time` on, or `Infinity`; it looks at every timer. */
+  firstFrom(time: number): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (let place = 0; place < this.#timers.length; place++) {
+      const when = this.#whens[place] as number;
+      if (when >= time && when < first) first = when;
+    }
+    return first;
+  }
+
   push(timer: Timed): void {
     const place = this.#timers.length;
     if (place === this.#whens.length) this.#resize(place * 2);

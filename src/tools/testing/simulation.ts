@@ -7,6 +7,7 @@ import { Lock, Semaphore } from '../../core/locks.ts';
 import { Queue } from '../../core/queues.ts';
 import type { Task } from '../../core/tasks.ts';
 import type { CoroutineLike } from '../../core/types.ts';
+import type { Mode } from './schedule.ts';
 
 /** Something that comes from outside of the loop, at any time from now on. */
 export interface OutsideEvent {
@@ -32,6 +33,7 @@ export interface SpawnOptions {
 /** What the simulation asks of the run that it is part of. */
 export interface Run {
   readonly loop: BaseEventLoop;
+  readonly mode: Mode;
   /** Whether to take the unusual way here. */
   decide(label: string): boolean;
   /** A line for the timeline. */
@@ -69,6 +71,11 @@ export class Simulation {
   /** @internal */
   constructor(run: Run) {
     this.#run = run;
+  }
+
+  /** The mode of the exploration. Who goes first among those that are ready is only to be checked in `faithful`. */
+  get mode(): Mode {
+    return this.#run.mode;
   }
 
   /**
