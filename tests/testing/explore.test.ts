@@ -196,6 +196,36 @@ describe('explore', () => {
     );
   });
 
+  test('children of a group can be cancelled, if all tasks can', async () => {
+    const scenario =
+      (isAll: boolean): Scenario =>
+      (sim) => {
+        if (isAll) sim.cancellable('all');
+        const lock = new Lock();
+        sim.watch(lock);
+        sim.spawn(
+          async function parent() {
+            await new TaskGroup().run((tg) => {
+              for (const name of ['a', 'b']) {
+                tg.createTask(
+                  async () => {
+                    await lock.acquire();
+                    await sim.step('work');
+                    lock.release();
+                  },
+                  { name },
+                );
+              }
+            });
+          },
+          { cancellable: false },
+        );
+      };
+    const error = await failureOf(scenario(true));
+    assert.deepEqual(error.deviations, ['before step 4: cancel a']);
+    assert.equal((await explore(scenario(false))).points, 0);
+  });
+
   test('a fault happens in some schedules, and not in the usual one', async () => {
     const seen: boolean[] = [];
     await explore(
@@ -493,7 +523,10 @@ describe('explore', () => {
     });
     assert.match(error.message, /^deadlock: 1 task waits/);
     assert.match(error.message, /waits for a promise that is not the library's/);
-    assert.match(error.message, /an exploration does not wait for real timers or I\/O: sim\.step\(\) stands for them/);
+    assert.match(
+      error.message,
+      /an exploration does not wait for real timers or I\/O: sim\.step\(\) stands for them/,
+    );
   });
 
   test('some turns of the real loop are waited for', async () => {
@@ -1262,12 +1295,17 @@ describe('testAsync with explore', () => {
       async (sim) => {
         runs++;
         const lock = new Lock();
-        await sim.spawn(() => lock.run(() => sim.step()), { cancellable: false });
+        sim.spawn(() => lock.run(() => sim.step()));
       },
       { test: register, explore: { random: 20 } },
     );
     await body?.();
     assert.ok(runs > 20);
+    testAsync('name', async () => {}, { test: register, explore: true });
+    await assert.rejects(body?.() ?? Promise.resolve(), {
+      name: 'AssertionError',
+      message: /^there was nothing to choose, so every schedule was the same: .*sim.cancellable\('all'\)/,
+    });
     testAsync('name', losesPermit, { test: register, explore: true });
     await assert.rejects(body?.() ?? Promise.resolve(), ExplorationError);
   });

@@ -50,15 +50,18 @@ const REAL_IO = '\n(an exploration does not wait for real timers or I/O: sim.ste
 /** Numbers its tasks from 1, so that they have the same names in every run. */
 export class ExploringLoop extends BaseEventLoop {
   #unnamed = 0;
+  onTask: ((task: Task<any>) => unknown) | null = null;
 
   override createTask<T>(coro: CoroutineLike<T>, options?: TaskOptions): Task<T> {
     const name = options?.name ?? `Task-${++this.#unnamed}`;
-    return super.createTask(coro, { ...options, name });
+    const task = super.createTask(coro, { ...options, name });
+    this.onTask?.(task);
+    return task;
   }
 }
 
 export class Attempt implements Director, Run {
-  readonly loop: BaseEventLoop;
+  readonly loop: ExploringLoop;
   readonly sim: Simulation;
   readonly #host: ExploringHost;
   readonly #chooser: Chooser;
@@ -274,6 +277,10 @@ export class Attempt implements Director, Run {
     if (this.#isOver || this.#isEnding || this.#choose(1, 0) === 0) return false;
     this.#timeline?.deviation(label);
     return true;
+  }
+
+  onTask(callback: (task: Task<any>) => unknown): void {
+    this.loop.onTask = callback;
   }
 
   log(text: string): void {

@@ -36,6 +36,8 @@ export interface Run {
   readonly mode: Mode;
   /** Whether to take the unusual way here. */
   decide(label: string): boolean;
+  /** Call `callback` with each task that is made from now on. */
+  onTask(callback: (task: Task<any>) => unknown): void;
   /** A line for the timeline. */
   log(text: string): void;
 }
@@ -67,6 +69,7 @@ export class Simulation {
   /** @internal */ readonly _finalChecks: Check[] = [];
   readonly #raised = new Map<Error, number>();
   #spawned = 0;
+  #isSpawning = false;
 
   /** @internal */
   constructor(run: Run) {
@@ -88,7 +91,13 @@ export class Simulation {
     this.#spawned++;
     const own = typeof coro === 'function' ? coro.name : '';
     const name = options.name ?? (own === '' ? `task ${this.#spawned}` : own);
-    const task = this.#run.loop.createTask(coro, { name });
+    this.#isSpawning = true;
+    let task: Task<T>;
+    try {
+      task = this.#run.loop.createTask(coro, { name });
+    } finally {
+      this.#isSpawning = false;
+    }
     if (options.cancellable ?? true) this.cancellable(task);
     if (options.daemon) this._daemons.add(task);
     return task;
@@ -104,9 +113,13 @@ export class Simulation {
     });
   }
 
-  /** Let schedules cancel `task`, which something else has made: `createTask`, a group. */
-  cancellable(task: Task<any>): void {
-    this._targets.push(task);
+  /**
+   * Let schedules cancel `task`, which something else has made: `createTask`, a group; with `'all'`, every task that
+   * is made from now on, but for those that `spawn` is told to spare.
+   */
+  cancellable(task: Task<any> | 'all'): void {
+    if (task !== 'all') this._targets.push(task);
+    else this.#run.onTask((made) => !this.#isSpawning && this._targets.push(made));
   }
 
   /**
