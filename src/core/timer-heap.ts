@@ -31,14 +31,9 @@ export class TimerHeap {
     return this.#timers.length === 0 ? Number.POSITIVE_INFINITY : (this.#whens[0] as number);
   }
 
-  /** The earliest deadline from `time` on, or `Infinity`; it looks at every timer. */
-  firstFrom(time: number): number {
-    let first = Number.POSITIVE_INFINITY;
-    for (let place = 0; place < this.#timers.length; place++) {
-      const when = this.#whens[place] as number;
-      if (when >= time && when < first) first = when;
-    }
-    return first;
+  /** The deadlines, in no order. */
+  get whens(): Float64Array {
+    return this.#whens.subarray(0, this.size);
   }
 
   push(timer: Timed): void {

@@ -143,7 +143,8 @@ export class Attempt implements Director, Run {
       // Nothing to run: `idle` is called.
       if (count === 0 && !this.#hasDueTimers) return;
       const events = this.#events();
-      const next = timers.firstFrom(end);
+      let next = Number.POSITIVE_INFINITY;
+      for (const when of timers.whens) if (when >= end && when < next) next = when;
       const orders = events + (next === Number.POSITIVE_INFINITY ? 0 : 1);
       const choice = this.#choose(orders, this.#liveTargets());
       if (choice === 0) break;
