@@ -102,7 +102,6 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   /** Whether somebody looks at every step: debug mode, or the host. */
   #isObserved: boolean;
   readonly #steps: StepObserver | null;
-  #iterationStart = 0;
   #currentHandle: Ready | null = null;
   #stepStart = 0;
   #taskFactory: TaskFactory | null = null;
@@ -503,7 +502,10 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     if (this.#attention & LEAVE) throw this.#takeFailure();
     for (;;) {
       if (ready.head === this.#iterationEnd && !this.#beginIteration()) return;
-      if (this.#isObserved) this.#beforeStep();
+      if (this.#isObserved) {
+        this.#beforeStep();
+        if (this.#attention & LEAVE) throw this.#takeFailure();
+      }
       const handle = ready.shift();
       this.#left--;
       handle._run();
@@ -535,6 +537,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
       return false;
     }
     const ready = this.#ready;
+    this.#steps?.beforeIteration(ready.length);
     if (this._timers.size > 0 && (this.#looksAtTimers || ready.head === ready.tail)) this.#moveDueTimers();
     this.#hasIterated = true;
     if (ready.head === ready.tail) {
@@ -542,7 +545,6 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
       else this.#idle();
       return false;
     }
-    this.#iterationStart = ready.head;
     this.#iterationEnd = ready.tail;
     return true;
   }
@@ -603,8 +605,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
 
   #beforeStep(): void {
     const ready = this.#ready;
-    const { head } = ready;
-    this.#steps?.beforeStep(ready, this.#iterationEnd - head, head === this.#iterationStart);
+    this.#steps?.beforeStep(ready, this.#iterationEnd - ready.head);
     if (!this.#debug) return;
     this.#currentHandle = ready.at(0);
     this.#stepStart = this._host.time();

@@ -28,8 +28,13 @@ export interface ReadyEntries {
 
 /** A host that sees every step of its loop, and chooses the next: for tests that try many orders. */
 export interface StepObserver {
-  /** The next of `ready` is about to run, one of `count` that are left of the iteration; `isFirst` at its begin. */
-  beforeStep(ready: ReadyEntries, count: number, isFirst: boolean): void;
+  /**
+   * An iteration is about to begin with the entries that are ready, `count` of them, and the timers that are due: the last
+   * moment for events from outside to be part of it.
+   */
+  beforeIteration(count: number): void;
+  /** The next of `ready` is about to run, one of `count` that are left of the iteration. */
+  beforeStep(ready: ReadyEntries, count: number): void;
   /** A step is over, and so are the microtasks that it started. */
   afterStep(): void;
 }

@@ -69,6 +69,13 @@ class GetLine<T> extends Side<T> implements Gate<T, void> {
   }
 }
 
+/** The items of a plain queue. */
+class Items<T> extends Ring<T> implements Iterable<T> {
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (let place = 0; place < this.length; place++) yield this.at(place);
+  }
+}
+
 /** What a queue keeps its items in. */
 export type QueueStore<T> = Iterable<T> & { readonly length: number };
 
@@ -112,17 +119,17 @@ export class Queue<T> extends LoopBound implements AsyncIterable<T> {
 
   /** Make the store. For subclasses; called by the constructor, before the subclass' own fields are there. */
   protected _init(_maxsize: number): void {
-    this._queue = new Ring<T>(QUEUE_RING_SIZE);
+    this._queue = new Items<T>(QUEUE_RING_SIZE);
   }
 
   /** Take the next item out of the store, which is not empty. For subclasses. */
   protected _get(): T {
-    return (this._queue as Ring<T>).shift();
+    return (this._queue as Items<T>).shift();
   }
 
   /** Put an item into the store. For subclasses. */
   protected _put(item: T): void {
-    (this._queue as Ring<T>).push(item);
+    (this._queue as Items<T>).push(item);
   }
 
   /** How many items are in it. */

@@ -57,10 +57,6 @@ export class Ring<T> {
     this.tail = 0;
   }
 
-  *[Symbol.iterator](): IterableIterator<T> {
-    for (let place = 0; place < this.length; place++) yield this.at(place);
-  }
-
   // Positions stay what they are: a loop has noted one, as the end of its iteration.
   #grow(): void {
     const mask = this.#mask * 2 + 1;

@@ -76,7 +76,8 @@ function sweep(): void {
     const coro = nursery[i] as Forgettable;
     if (!coro._isClaimed()) survivors.push(coro);
   }
-  nursery = newNursery();
+  if (nurserySize === UNAWAITED_NURSERY) nursery = newNursery();
+  else nursery.fill(null, 0, nurserySize);
   nurserySize = 0;
 }
 

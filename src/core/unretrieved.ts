@@ -48,7 +48,7 @@ export class Unretrieved {
         created: future._created(),
       };
       this.#watched.set(watched.ref, watched);
-      collected.register(future, watched);
+      collected.register(future, watched, watched);
     }
   }
 
@@ -56,6 +56,8 @@ export class Unretrieved {
   flush(): void {
     this.sweep();
     for (const watched of this.#watched.values()) {
+      // The registry holds the loop: if that leads to the future again, neither would ever be collected.
+      collected.unregister(watched);
       const future = watched.ref.deref();
       if (future !== undefined && !future._isUnretrieved()) continue;
       future?._markRetrieved();
@@ -76,6 +78,7 @@ export class Unretrieved {
     for (const watched of this.#watched.values()) {
       if (watched.ref.deref() === future) {
         this.#watched.delete(watched.ref);
+        collected.unregister(watched);
         return;
       }
     }

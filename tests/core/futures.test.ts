@@ -441,4 +441,29 @@ describe('an error that nobody retrieved (P31)', () => {
       /^Task exception was never retrieved boom <Task finished name='t' coro=<.*> exception=Error\('boom'\)>\n$/,
     );
   });
+
+  test('a loop is collected though its exception handler holds the failed task', async () => {
+    const { code, stdout } = await runProgram(
+      `
+      let collected = false;
+      const registry = new FinalizationRegistry(() => { collected = true; });
+      async function once() {
+        const held = [];
+        await asyncio.run(async () => {
+          const loop = asyncio.getRunningLoop();
+          registry.register(loop, null);
+          loop.setExceptionHandler(() => held);
+          held.push(asyncio.createTask(async () => { throw new Error('boom'); }));
+          await asyncio.sleep(0.005);
+        });
+      }
+      // What runs last may stay.
+      for (let i = 0; i < 3; i++) await once();
+      for (let i = 0; i < 50 && !collected; i++) { await new Promise((r) => setTimeout(r, 5)); globalThis.gc(); }
+      console.log(collected);
+    `,
+      { flags: ['--expose-gc'] },
+    );
+    assert.deepEqual([code, stdout], [0, 'true\n']);
+  });
 });

@@ -73,7 +73,7 @@ describe('the explorer on the primitives', () => {
 describe('faults that the explorer must find', () => {
   for (const mutant of mutants) {
     test(`${mutant.primitive}: ${mutant.name}`, async () => {
-      const finding = await findMutant(mutant, { schedules: 4000, random: 500 });
+      const finding = await findMutant(mutant, { schedules: 800, random: 300 });
       assert.ok(finding !== null, 'no schedule shows it');
       assert.match(finding.error.replay, /^x1\.faithful\.lazy\.[0-9a-f]{8}\./);
     });
@@ -194,6 +194,36 @@ describe('explore', () => {
       [...seen].toSorted((a, b) => a - b),
       [0, 1, 2, 3],
     );
+  });
+
+  test('children of a group can be cancelled, if all tasks can', async () => {
+    const scenario =
+      (isAll: boolean): Scenario =>
+      (sim) => {
+        if (isAll) sim.cancellable('all');
+        const lock = new Lock();
+        sim.watch(lock);
+        sim.spawn(
+          async function parent() {
+            await new TaskGroup().run((tg) => {
+              for (const name of ['a', 'b']) {
+                tg.createTask(
+                  async () => {
+                    await lock.acquire();
+                    await sim.step('work');
+                    lock.release();
+                  },
+                  { name },
+                );
+              }
+            });
+          },
+          { cancellable: false },
+        );
+      };
+    const error = await failureOf(scenario(true));
+    assert.deepEqual(error.deviations, ['before step 4: cancel a']);
+    assert.equal((await explore(scenario(false))).points, 0);
   });
 
   test('a fault happens in some schedules, and not in the usual one', async () => {
@@ -493,7 +523,10 @@ describe('explore', () => {
     });
     assert.match(error.message, /^deadlock: 1 task waits/);
     assert.match(error.message, /waits for a promise that is not the library's/);
-    assert.match(error.message, /nobody waits for real I\/O in a scenario: take sim\.step\(\)/);
+    assert.match(
+      error.message,
+      /an exploration does not wait for real timers or I\/O: sim\.step\(\) stands for them/,
+    );
   });
 
   test('some turns of the real loop are waited for', async () => {
@@ -547,10 +580,7 @@ describe('explore', () => {
         if (isWrong) throw new Error('once in a while');
       });
     });
-    assert.match(
-      error.message,
-      /^the scenario is not the same .*\. The run before failed: .*once in a while/,
-    );
+    assert.match(error.message, /^the scenario is not the same .*\. Once it failed: .*once in a while/);
     assert.match(String((error.cause as Error).cause), /once in a while/);
   });
 
@@ -578,23 +608,6 @@ describe('explore', () => {
       process.removeAllListeners('unhandledRejection');
       for (const listener of listeners) process.on('unhandledRejection', listener);
     }
-  });
-
-  test('is refused in a task, where its loops could not run', async () => {
-    const refusal = {
-      name: 'RuntimeError',
-      message: /^(explore|replay)\(\) cannot be called from a running/,
-    };
-    await asyncio.run(async () => {
-      await assert.rejects(
-        explore(() => {}),
-        refusal,
-      );
-      await assert.rejects(
-        replay('x1.faithful.lazy.0.', () => {}),
-        refusal,
-      );
-    });
   });
 
   test('limits of schedules and time are kept', async () => {
@@ -660,6 +673,517 @@ describe('explore', () => {
       const error = await failureOf(mistake);
       assert.match(error.message, /^sim\.\w+\(.*\) wants a function, got 'idle'/);
     }
+  });
+});
+
+/** What the schedules of `scenario` leave in `seen`. */
+async function seenBy(
+  scenario: (sim: Parameters<Scenario>[0], note: (what: string) => void) => void,
+  options?: ExploreOptions,
+): Promise<string[]> {
+  const seen = new Set<string>();
+  await explore(
+    (sim) => {
+      const notes: string[] = [];
+      scenario(sim, (what) => notes.push(what));
+      sim.atQuiescence(() => {
+        seen.add(notes.join(' '));
+      });
+    },
+    { deviations: 3, together: 3, ...options },
+  );
+  return [...seen].toSorted();
+}
+
+/** A callback that notes itself and, in the next iteration, what it has queued. */
+function twoParts(name: string, note: (what: string) => void): () => void {
+  return () => {
+    note(name);
+    asyncio.getRunningLoop().callSoon(() => note(`${name}'`));
+  };
+}
+
+describe('the schedules of the explorer', () => {
+  test('are all that there are, each once', async () => {
+    const levels = async (scenario: Scenario): Promise<[string, number][]> => {
+      const done = await explore(scenario, { random: 0 });
+      assert.ok(done.levels.slice(0, -1).every(({ isComplete }) => isComplete));
+      return done.levels.map(({ name, schedules }) => [name, schedules]);
+    };
+    // Cancelled before its first step, while it waits, or when it is woken; and once more before the step that ends it.
+    const one = await levels((sim) => {
+      sim.spawn(function* () {
+        yield* sim.step();
+      });
+    });
+    assert.deepEqual(one, [
+      ['usual order', 1],
+      ['1 cancel', 3],
+      ['1 deviation', 0],
+      ['2 cancels', 3],
+      ['1 cancel, 1 deviation', 0],
+      ['2 deviations', 0],
+      ['random', 0],
+    ]);
+    // b before a; b together with a, in the order ab or ba.
+    const two = await levels((sim) => {
+      for (const name of ['a', 'b']) {
+        sim.spawn(
+          function* () {
+            yield* sim.step(name);
+          },
+          { cancellable: false },
+        );
+      }
+    });
+    assert.deepEqual(
+      two.map(([, count]) => count),
+      [1, 0, 2, 0, 0, 1, 0],
+    );
+    // A fault is no cancellation; and who is cancelled before its first step does not come to it.
+    const fault = await levels((sim) => {
+      sim.spawn(function* () {
+        sim.fault('broken');
+      });
+    });
+    assert.deepEqual(
+      fault.map(([, count]) => count),
+      [1, 1, 1, 1, 0, 0, 0],
+    );
+  });
+
+  test('have I/O and a timer in one iteration, I/O first', async () => {
+    const orders = await seenBy((sim, note) => {
+      sim.step('answer').addDoneCallback(twoParts('io', note));
+      asyncio.getRunningLoop().callLater(1, twoParts('timer', note));
+    });
+    // Not `timer io timer'`: timers are looked at last, when the events are there.
+    assert.deepEqual(orders, ["io io' timer timer'", "io timer io' timer'", "timer timer' io io'"]);
+  });
+
+  test('have a clock that passes several deadlines at once', async () => {
+    const orders = await seenBy((_sim, note) => {
+      for (const when of [1, 2, 3]) asyncio.getRunningLoop().callLater(when, twoParts(String(when), note));
+    });
+    assert.deepEqual(orders, ["1 1' 2 2' 3 3'", "1 1' 2 3 2' 3'", "1 2 1' 2' 3 3'", "1 2 3 1' 2' 3'"]);
+  });
+
+  test('have a cancellation together with a timer, before and after it', async () => {
+    const orders = await seenBy((sim, note) => {
+      sim.spawn(function* () {
+        try {
+          yield* sim.step('answer');
+        } finally {
+          note('end');
+        }
+      });
+      asyncio.getRunningLoop().callLater(1, twoParts('timer', note));
+    });
+    assert.ok(orders.includes("end timer timer'"));
+    assert.ok(orders.includes("timer end timer'"));
+    assert.ok(orders.includes("timer timer' end"));
+  });
+
+  test('cancel also what waits at the end', async () => {
+    const ends = await seenBy(
+      (sim, note) => {
+        const event = new Event();
+        const waiter = sim.spawn(
+          async () => {
+            await event.wait();
+          },
+          { daemon: true },
+        );
+        sim.spawn(
+          async () => {
+            await sleep(1);
+            waiter.addDoneCallback(() => note('cancelled at the end'));
+          },
+          { cancellable: false },
+        );
+      },
+      { random: 0 },
+    );
+    assert.deepEqual(ends, ['', 'cancelled at the end']);
+  });
+
+  test('tell their mode', async () => {
+    for (const mode of ['faithful', 'robust'] as const)
+      assert.deepEqual(await seenBy((sim, note) => note(sim.mode), { mode }), [mode]);
+  });
+
+  test('what comes from outside belongs to no task and no loop', async () => {
+    const seen = await seenBy((sim, note) => {
+      sim.outside('signal', () => note(`loop ${asyncio._getRunningLoop()}`));
+      sim.spawn(
+        function* () {
+          yield* sleep(0);
+        },
+        { cancellable: false },
+      );
+    });
+    assert.deepEqual(seen, ['loop null']);
+  });
+
+  test('a cancellation is asked for by no task', async () => {
+    const seen = await seenBy((sim, note) => {
+      const target = sim.spawn(async () => {
+        await sim.step();
+      });
+      target.signal.addEventListener('abort', () => note(String(asyncio.currentTask())));
+      sim.spawnAll(
+        2,
+        () =>
+          function* () {
+            yield* sleep(0);
+          },
+        { cancellable: false },
+      );
+    });
+    assert.deepEqual(seen, ['', 'null']);
+  });
+
+  test('random ones get their part when there are too many others', async () => {
+    const { levels } = await explore(
+      (sim) => {
+        sim.spawnAll(4, () => async () => {
+          await sim.step();
+        });
+      },
+      { schedules: 60, random: 20 },
+    );
+    assert.equal(levels.at(-1)?.schedules, 20);
+  });
+
+  test('random ones cancel late as well', async () => {
+    const places = new Set<number>();
+    await explore(
+      (sim) => {
+        let steps = 0;
+        sim.spawn(async () => {
+          try {
+            for (; steps < 100; steps++) await sleep(0);
+          } finally {
+            places.add(Math.floor(steps / 20));
+          }
+        });
+      },
+      { cancels: 1, deviations: 0, schedules: 400, random: 400, seconds: 60, replay: [] },
+    );
+    assert.equal(places.size, 6);
+  });
+});
+
+describe('what the explorer sees', () => {
+  test('a rejection in a program of generators, and the schedule that it comes from', async () => {
+    const scenario: Scenario = (sim) => {
+      sim.spawn(
+        function* () {
+          const first = yield* sim.step('a', 'a');
+          if (sim.fault('broken')) void Promise.reject(new RangeError(`dropped after ${first}`));
+        },
+        { cancellable: false },
+      );
+    };
+    const error = await failureOf(scenario);
+    assert.match(error.message, /^an unhandled rejection: RangeError: dropped after a\n/);
+    assert.deepEqual(error.deviations, ['in step 3: broken']);
+  });
+
+  test('an invariant that an event breaks for a moment', async () => {
+    const error = await failureOf((sim) => {
+      let isBroken = false;
+      sim.invariant('whole', () => !isBroken);
+      sim.outside('hammer', () => {
+        isBroken = true;
+      });
+      sim.spawn(
+        function* () {
+          isBroken = false;
+          yield* sleep(0);
+          isBroken = false;
+        },
+        { cancellable: false },
+      );
+    });
+    assert.match(error.message, /^the invariant does not hold: whole\n/);
+  });
+
+  test('an error of an event', async () => {
+    const error = await failureOf((sim) => {
+      sim.outside('signal', () => {
+        throw new RangeError('wrong');
+      });
+    });
+    assert.match(error.message, /^wrong\n/);
+  });
+
+  test('errors that leave the loop', async () => {
+    for (const body of [
+      function* () {
+        yield* sleep(0);
+        throw new asyncio.SystemExit('out');
+      },
+      async () => {
+        await sleep(0);
+        throw new asyncio.KeyboardInterrupt('out');
+      },
+    ]) {
+      const error = await failureOf((sim) => void sim.spawn(body));
+      assert.match(error.message, /^out\n/);
+    }
+  });
+
+  test('an error of a callback, and of a daemon that is cancelled at the end', async () => {
+    const callback = await failureOf(() => {
+      asyncio.getRunningLoop().callSoon(() => {
+        throw new RangeError('in a callback');
+      });
+    });
+    assert.match(callback.message, /RangeError: in a callback/);
+    const daemon = await failureOf((sim) => {
+      sim.spawn(
+        async () => {
+          await new Event().wait().catch(() => {
+            throw new RangeError('in cleanup');
+          });
+        },
+        { daemon: true, cancellable: false },
+      );
+    });
+    assert.match(daemon.message, /^Task exception was never retrieved: RangeError: in cleanup/);
+  });
+
+  test('a daemon may need an answer to end, and must end', async () => {
+    let cleaned = 0;
+    const { schedules } = await explore(
+      (sim) => {
+        sim.spawn(
+          async () => {
+            try {
+              await new Event().wait();
+            } finally {
+              await sim.step('goodbye');
+              cleaned++;
+            }
+          },
+          { daemon: true, cancellable: false },
+        );
+      },
+      { random: 10 },
+    );
+    assert.ok(cleaned >= schedules);
+    const error = await failureOf((sim) => {
+      sim.spawn(
+        async function stubborn() {
+          for (;;) await new Event().wait().catch(() => {});
+        },
+        { daemon: true, cancellable: false },
+      );
+    });
+    assert.match(error.message, /^a daemon does not end when it is cancelled: deadlock: 1 task waits/);
+  });
+
+  test('a task that somebody else has made and left', async () => {
+    const error = await failureOf(() => {
+      asyncio.createTask(
+        async () => {
+          await new Event().wait();
+        },
+        { name: 'left' },
+      );
+    });
+    assert.match(error.message, /^deadlock: 1 task waits[^]*'left'/);
+  });
+
+  test('real timers and I/O are not waited for, and the failure says so', async () => {
+    const error = await failureOf((sim) => {
+      sim.spawn(async () => {
+        await new Promise((resolve) => setTimeout(resolve, 30));
+      });
+    });
+    assert.match(error.message, /an exploration does not wait for real timers or I\/O: sim\.step\(\)/);
+    // A promise that needs a turn of the process is none.
+    await explore(
+      (sim) => {
+        sim.spawn(
+          async () => {
+            for (let i = 0; i < 10; i++) {
+              await new Promise((resolve) => setImmediate(resolve));
+              await sleep(0);
+            }
+          },
+          { cancellable: false },
+        );
+      },
+      { random: 3 },
+    );
+  });
+
+  test('nothing runs after a failure', async () => {
+    const after: number[] = [];
+    let runs = 0;
+    await failureOf((sim) => {
+      const run = runs++;
+      let failed = false;
+      sim.invariant('fine', () => !failed);
+      sim.spawn(function* () {
+        failed = true;
+      });
+      sim.spawn(function* () {
+        after.push(run);
+      });
+    });
+    assert.deepEqual(after, []);
+  });
+
+  test('two runs in which others run, in random schedules as well', async () => {
+    let runs = 0;
+    const scenario: Scenario = (sim) => {
+      const events = [new Event(), new Event()];
+      for (const [i, event] of events.entries()) {
+        sim.spawn(
+          function* () {
+            yield* event.wait();
+          },
+          { name: `waiter ${i}`, daemon: true, cancellable: false },
+        );
+      }
+      const next = events[runs++ % 2];
+      sim.spawn(
+        function* () {
+          next?.set();
+        },
+        { cancellable: false },
+      );
+    };
+    const error = await failureOf(scenario, { twice: true });
+    assert.match(error.message, /^the scenario is not the same in every run/);
+    runs = 0;
+    let isWild = false;
+    const late = await failureOf(
+      (sim) => {
+        if (isWild) scenario(sim);
+      },
+      {
+        twice: true,
+        cancels: 0,
+        deviations: 0,
+        seconds: 60,
+        onProgress: ({ schedules }) => {
+          isWild = schedules > 0;
+        },
+        random: 1_000_000,
+        schedules: 1_000_000,
+      },
+    );
+    assert.match(late.message, /^the scenario is not the same in every run/);
+  });
+
+  test('what an earlier schedule has left behind', async () => {
+    let runs = 0;
+    const error = await failureOf((sim) => {
+      const steps = runs++ % 2 === 0 ? 1 : 3;
+      sim.spawn(function* () {
+        for (let i = 0; i < steps; i++) yield* sleep(0);
+      });
+    });
+    assert.match(error.message, /^the scenario is not the same in every run/);
+  });
+
+  test('a failure that does not come again is told all the same', async () => {
+    let runs = 0;
+    const error = await failureOf(() => {
+      if (runs++ === 2) throw new RangeError('once');
+    });
+    assert.match(error.message, /^the scenario is not the same in every run[^]*Once it failed: once\n/);
+    assert.ok((error.cause as Error).cause instanceof RangeError);
+  });
+
+  test('a failure that is made small stays what it is', async () => {
+    const scenario: Scenario = (sim) => {
+      const seen: string[] = [];
+      for (const name of ['a', 'b', 'c', 'd']) {
+        sim.spawn(
+          async () => {
+            await sim.step(name);
+            seen.push(name);
+          },
+          { name, cancellable: false },
+        );
+      }
+      sim.atQuiescence(() => {
+        const order = seen.join('');
+        if (order === 'dcba') throw new Error('all wrong');
+        // On the way to it, when something is left out.
+        if (['dabc', 'dcab', 'cdba', 'adcb', 'bdca', 'abdc'].includes(order) && isStrict)
+          throw new Error('another failure');
+      });
+    };
+    let isStrict = false;
+    const options = { cancels: 0, deviations: 0, random: 5000, seed: 3 };
+    const found = await failureOf(scenario, options);
+    assert.match(found.message, /^all wrong/);
+    isStrict = true;
+    await assert.rejects(replay(found.replay, scenario), /^ExplorationError: all wrong/);
+  });
+});
+
+describe('explorations among others', () => {
+  const quiet: Scenario = (sim) => {
+    sim.spawn(async () => {
+      await sim.step();
+    });
+  };
+
+  test('run within a task, in both styles', async () => {
+    const viaAsync = await asyncio.run(async () => {
+      const done = await explore(quiet, { random: 5 });
+      assert.ok(asyncio.currentTask());
+      return done.schedules;
+    });
+    const viaGenerator = await asyncio.run(function* () {
+      const done = yield* asyncio.fromPromise(explore(quiet, { random: 5 }));
+      assert.ok(asyncio.currentTask());
+      return done.schedules;
+    });
+    assert.equal(viaAsync, viaGenerator);
+  });
+
+  test('wait for each other, and do not take the failures of others for theirs', async () => {
+    const bad: Scenario = (sim) => {
+      sim.spawn(async () => {
+        void Promise.reject(new RangeError('of the other'));
+        await sim.step();
+      });
+    };
+    const [first, second, third] = await Promise.allSettled([
+      explore(quiet, { random: 200 }),
+      explore(bad),
+      explore(quiet, { random: 200 }),
+    ]);
+    assert.equal(first.status, 'fulfilled');
+    assert.equal(second.status, 'rejected');
+    assert.equal(third.status, 'fulfilled');
+  });
+
+  test('are refused within a scenario', async () => {
+    const error = await failureOf((sim) => {
+      sim.spawn(async () => {
+        await explore(quiet);
+      });
+    });
+    assert.match(error.message, /a scenario cannot be explored or replayed within another one/);
+  });
+
+  test('leave the listeners of the process as they were', async () => {
+    const listener = (): void => {};
+    process.once('unhandledRejection', listener);
+    const before = process.rawListeners('unhandledRejection');
+    await explore(quiet, { random: 5 });
+    await failureOf((sim) => sim.atQuiescence(() => false));
+    assert.deepEqual(process.rawListeners('unhandledRejection'), before);
+    process.off('unhandledRejection', listener);
   });
 });
 
@@ -733,6 +1257,29 @@ describe('replay', () => {
       replay('nonsense', () => {}),
       /this is no replay string: "nonsense"/,
     );
+    for (const text of [
+      'x1.faithful.lazy.1b2c3d4e.A',
+      'x1.faithful.lazy.1b2c3d4e.AgE.',
+      'x1.faithful.late.1b2c3d4e.AgE',
+      'x1.faithful.lazy.1b2c3d4e.AgEC',
+      'x1.faithful.lazy.1b2c3d4e.gA',
+      'x1.faithful.lazy.1b2c3d4e.A*gE',
+    ])
+      await assert.rejects(
+        replay(text, () => {}),
+        RangeError,
+        text,
+      );
+    await assert.rejects(
+      replay('x1.faithful.lazy.1b2c3d4e.', 'scenario' as never),
+      /replay\(\) wants a function/,
+    );
+  });
+
+  test('counts the deviations that the program has no place for any more', async () => {
+    const found = await failureOf(losesPermit);
+    const again = await replay(found.replay, () => {});
+    assert.equal(again.missed, 1);
   });
 });
 
@@ -748,12 +1295,17 @@ describe('testAsync with explore', () => {
       async (sim) => {
         runs++;
         const lock = new Lock();
-        await sim.spawn(() => lock.run(() => sim.step()), { cancellable: false });
+        sim.spawn(() => lock.run(() => sim.step()));
       },
       { test: register, explore: { random: 20 } },
     );
     await body?.();
     assert.ok(runs > 20);
+    testAsync('name', async () => {}, { test: register, explore: true });
+    await assert.rejects(body?.() ?? Promise.resolve(), {
+      name: 'AssertionError',
+      message: /^there was nothing to choose, so every schedule was the same: .*sim.cancellable\('all'\)/,
+    });
     testAsync('name', losesPermit, { test: register, explore: true });
     await assert.rejects(body?.() ?? Promise.resolve(), ExplorationError);
   });

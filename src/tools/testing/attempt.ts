@@ -2,8 +2,9 @@
 import { BaseEventLoop } from '../../core/base-events.ts';
 import { coroutine, inlineBody } from '../../core/coroutines.ts';
 import { DeadlockError } from '../../core/deadlock.ts';
-import { asError, AssertionError } from '../../core/exceptions.ts';
+import { asError, AssertionError, describe } from '../../core/exceptions.ts';
 import type { Host, ReadyEntries } from '../../core/host.ts';
+import { current } from '../../core/running.ts';
 import { notes } from '../../core/task-notes.ts';
 import { eagerTaskFactory, type Task, type TaskOptions } from '../../core/tasks.ts';
 import type { Body, CoroutineLike, ExceptionContext, Gen, Suspend } from '../../core/types.ts';
@@ -24,6 +25,8 @@ export interface AttemptOptions {
   readonly maxSteps: number;
   /** Whether to keep a timeline. */
   readonly isRecorded: boolean;
+  /** Whether it has the places of awaits, which take ten times as long to note as a step to run. */
+  readonly hasPlaces: boolean;
   /** Called before each step of a recorded run. */
   readonly onStep?: ((step: number) => void) | undefined;
 }
@@ -36,30 +39,29 @@ export interface Outcome {
   /** For each point: how many other orders, and how many cancellations there were to choose from. */
   readonly orders: readonly number[];
   readonly cancels: readonly number[];
-  /** Who ran, as far as two runs of one schedule must agree on it. */
-  readonly trace: number;
   readonly timeline: Timeline | null;
-  /** Whether async code ran: what it rejects is known only when the process has had a turn. */
-  readonly usesMicrotasks: boolean;
 }
 
 /** Turns of the real event loop that a promise of others gets before it counts as one that nobody settles. */
 const FOREIGN_TURNS = 200;
 
-const FOREIGN_HINT = '\n  nobody waits for real I/O in a scenario: take sim.step() in place of it';
+const REAL_IO = '\n(an exploration does not wait for real timers or I/O: sim.step() stands for them)';
 
 /** Numbers its tasks from 1, so that they have the same names in every run. */
-class ExploringLoop extends BaseEventLoop {
+export class ExploringLoop extends BaseEventLoop {
   #unnamed = 0;
+  onTask: ((task: Task<any>) => unknown) | null = null;
 
   override createTask<T>(coro: CoroutineLike<T>, options?: TaskOptions): Task<T> {
     const name = options?.name ?? `Task-${++this.#unnamed}`;
-    return super.createTask(coro, { ...options, name });
+    const task = super.createTask(coro, { ...options, name });
+    this.onTask?.(task);
+    return task;
   }
 }
 
 export class Attempt implements Director, Run {
-  readonly loop: BaseEventLoop;
+  readonly loop: ExploringLoop;
   readonly sim: Simulation;
   readonly #host: ExploringHost;
   readonly #chooser: Chooser;
@@ -70,9 +72,14 @@ export class Attempt implements Director, Run {
   readonly #reports: ExceptionContext[] = [];
   #main: Task<unknown> | null = null;
   #steps = 0;
-  #trace = 0;
   #failure: Error | null = null;
+  /** Since the last step. */
   #foreignTurns = 0;
+  #isLooking = false;
+  /** The next step is the first of its iteration. */
+  #isFirstStep = false;
+  /** The iteration has timers in it. */
+  #hasDueTimers = false;
   /** What is left are the daemons, which are cancelled. */
   #isEnding = false;
   #isOver = false;
@@ -87,11 +94,10 @@ export class Attempt implements Director, Run {
     if (options.eager) this.loop.setTaskFactory(eagerTaskFactory);
     this.loop.setExceptionHandler((_loop, context) => this.#reports.push(context));
     this.#timeline = options.isRecorded ? new Timeline() : null;
-    this.loop._notesAwaits = options.isRecorded;
+    this.loop._notesAwaits = options.hasPlaces;
     this.sim = new Simulation(this);
-    // Noting places takes ten times as long as running a step.
     this.#notedAwaits = notes.awaits;
-    notes.awaits = options.isRecorded;
+    notes.awaits = options.hasPlaces;
   }
 
   /** Run `scenario` to its end; at once if no async code is in it. */
@@ -118,51 +124,76 @@ export class Attempt implements Director, Run {
       steps: this.#steps,
       orders: this.#orders,
       cancels: this.#cancels,
-      trace: this.#trace,
       timeline: this.#timeline,
-      usesMicrotasks: this.#host.usesMicrotasks,
     };
+  }
+
+  get mode(): Mode {
+    return this.#options.mode;
   }
 
   // Director
 
-  beforeStep(ready: ReadyEntries, count: number, isFirst: boolean): void {
+  beforeIteration(count: number): void {
+    if (this.#isOver || this.#isEnding) return;
+    const timers = this.loop._timers;
+    for (;;) {
+      const end = this.#host.time() + this.#host.clockResolution;
+      this.#hasDueTimers = timers.firstWhen < end;
+      // Nothing to run: `idle` is called.
+      if (count === 0 && !this.#hasDueTimers) return;
+      const events = this.#events();
+      let next = Number.POSITIVE_INFINITY;
+      for (const when of timers.whens) if (when >= end && when < next) next = when;
+      const orders = events + (next === Number.POSITIVE_INFINITY ? 0 : 1);
+      const choice = this.#choose(orders, this.#liveTargets());
+      if (choice === 0) break;
+      if (choice <= events) this.#deliver(choice - 1, true);
+      else if (choice <= orders) this.#jump(next, true);
+      else this.#cancel(choice - orders - 1);
+      if (this.#isOver) return;
+    }
+    this.#isFirstStep = true;
+  }
+
+  beforeStep(ready: ReadyEntries, count: number): void {
     if (this.#isOver) return;
     this.#foreignTurns = 0;
     if (++this.#steps > this.#options.maxSteps) {
       this.#fail(new AssertionError(`it does not end: ${this.#options.maxSteps} steps`));
       return;
     }
-    if (!this.#isEnding) this.#decideBefore(ready, count, isFirst);
-    const entry = ready.at(0);
-    this.#trace = (Math.imul(this.#trace, 31) + count + (isFirst ? 7 : 0)) | 0;
-    if (this.#timeline === null) return;
-    this.#timeline.begin(this.#steps, this.loop.time(), entry);
+    if (!this.#isEnding) this.#decideBefore(ready, count);
+    if (this.#isOver || this.#timeline === null) return;
+    this.#timeline.begin(this.#steps, this.loop.time(), ready.at(0));
     this.#options.onStep?.(this.#steps);
   }
 
-  #decideBefore(ready: ReadyEntries, count: number, isFirst: boolean): void {
+  #decideBefore(ready: ReadyEntries, count: number): void {
+    // Before the first step is where the iteration begins, unless timers have come in between.
+    const mayCancel = !this.#isFirstStep || this.#hasDueTimers;
+    this.#isFirstStep = false;
+    const others = this.#options.mode === 'robust' ? count - 1 : 0;
     for (;;) {
-      const others = this.#options.mode === 'robust' ? count - 1 : 0;
-      // What comes from outside finds the loop between two iterations.
-      const events = isFirst ? this.#events() : 0;
-      const timers = isFirst && this.loop._timers.size > 0 ? 1 : 0;
-      const choice = this.#choose(others + events + timers);
+      const choice = this.#choose(others, mayCancel ? this.#liveTargets() : 0);
       if (choice === 0) return;
       if (choice <= others) {
         this.#timeline?.deviation(`${this.#timeline.nameOf(ready.at(choice))} goes first`);
         ready.moveToFront(choice);
         return;
       }
-      if (choice <= others + events) this.#deliver(choice - others - 1, true);
-      else if (choice <= others + events + timers) this.#jump(this.loop._timers.firstWhen, true);
-      else this.#cancel(choice - others - events - timers - 1);
+      this.#cancel(choice - others - 1);
+      if (this.#isOver) return;
     }
   }
 
   afterStep(): void {
     if (this.#isOver) return;
     this.#timeline?.end();
+    this.#checkInvariants();
+  }
+
+  #checkInvariants(): void {
     for (const { name, check } of this.sim._invariants) {
       const failure = whyNot(check, `the invariant does not hold: ${name}`);
       if (failure === null) continue;
@@ -173,27 +204,24 @@ export class Attempt implements Director, Run {
 
   idle(when: number): boolean {
     if (this.#isOver) return false;
-    const events = this.#isEnding ? 0 : this.#events();
-    const timers = when === Number.POSITIVE_INFINITY ? 0 : 1;
-    if (events + timers === 0) return this.#quiesce();
-    const choice = this.#choose(events + timers - 1);
-    if (choice > events + timers - 1) this.#cancel(choice - events - timers);
+    const events = this.#events();
+    const ways = events + (when === Number.POSITIVE_INFINITY ? 0 : 1);
+    if (ways === 0) return this.#quiesce();
+    const choice = this.#isEnding ? 0 : this.#choose(ways - 1, this.#liveTargets());
+    if (choice >= ways) this.#cancel(choice - ways);
     else if (choice < events) this.#deliver(choice, choice > 0);
     else this.#jump(when, choice > 0);
-    return true;
+    return !this.#isOver;
   }
 
   // Choices
 
-  #choose(orders: number): number {
-    const cancels = this.#isEnding ? 0 : this.#liveTargets();
+  #choose(orders: number, cancels: number): number {
     if (orders + cancels === 0) return 0;
     const point = this.#orders.length;
     this.#orders.push(orders);
     this.#cancels.push(cancels);
-    const choice = this.#chooser.choose(point, orders, cancels);
-    this.#trace = (Math.imul(this.#trace, 31) + orders * 64 + cancels) | 0;
-    return choice;
+    return this.#chooser.choose(point, orders, cancels);
   }
 
   #liveTargets(): number {
@@ -203,13 +231,10 @@ export class Attempt implements Director, Run {
   }
 
   #cancel(place: number): void {
-    let left = place;
-    for (const task of this.sim._targets) {
-      if (task.done() || left-- > 0) continue;
-      this.#timeline?.deviation(`cancel ${this.#timeline.nameOf(task)}`);
-      task.cancel();
-      return;
-    }
+    const task = this.sim._targets.filter((target) => !target.done())[place] as Task<any>;
+    this.#timeline?.deviation(`cancel ${this.#timeline.nameOf(task)}`);
+    // As a callback of the loop would do it.
+    this.#act(this.loop, () => task.cancel());
   }
 
   /** How many events may come; those that nobody waits for any more are dropped. */
@@ -223,11 +248,7 @@ export class Attempt implements Director, Run {
   #deliver(place: number, isDeviation: boolean): void {
     const [event] = this.sim._events.splice(place, 1) as [OutsideEvent];
     this.#timeline?.event(event.label, isDeviation);
-    try {
-      event.deliver();
-    } catch (error) {
-      this.#fail(asError(error));
-    }
+    this.#act(null, () => event.deliver());
   }
 
   #jump(when: number, isDeviation: boolean): void {
@@ -235,14 +256,36 @@ export class Attempt implements Director, Run {
     this.#host.setTime(when);
   }
 
+  /** Do what comes between two steps: it belongs to no task, and the invariants hold after it as well. */
+  #act(loop: BaseEventLoop | null, action: () => void): void {
+    const { loop: running, driver, owner } = current;
+    current.loop = loop;
+    current.driver = null;
+    current.owner = null;
+    try {
+      action();
+    } catch (error) {
+      this.#fail(asError(error));
+    } finally {
+      current.loop = running;
+      current.driver = driver;
+      current.owner = owner;
+    }
+    if (!this.#isOver) this.#checkInvariants();
+  }
+
   decide(label: string): boolean {
-    if (this.#isEnding || this.#choose(1) === 0) return false;
+    if (this.#isOver || this.#isEnding || this.#choose(1, 0) === 0) return false;
     this.#timeline?.deviation(label);
     return true;
   }
 
+  onTask(callback: (task: Task<any>) => unknown): void {
+    this.loop.onTask = callback;
+  }
+
   log(text: string): void {
-    this.#timeline?.note(text);
+    if (!this.#isOver) this.#timeline?.note(text);
   }
 
   // The end
@@ -250,22 +293,33 @@ export class Attempt implements Director, Run {
   /** Nothing can happen any more: is that right? */
   #quiesce(): boolean {
     if (this.loop.pendingOutside() > 0 && this.#foreignTurns < FOREIGN_TURNS) {
+      if (this.#isLooking) return false;
+      this.#isLooking = true;
       this.#foreignTurns++;
-      setImmediate(() => this.#host.lookAgain());
+      setImmediate(() => {
+        this.#isLooking = false;
+        this.#host.lookAgain();
+      });
       return false;
     }
-    if (!this.#isEnding) {
-      const failure = this.#whatIsWrong();
-      if (failure !== null) {
-        this.#fail(failure);
-        return false;
-      }
-      this.#isEnding = true;
-      for (const task of this.loop._tasks) task.cancel();
-      if (this.loop._tasks.size > 0) return true;
+    if (this.#isEnding) {
+      this.#finish();
+      return false;
     }
-    this.#finish();
-    return false;
+    const choice = this.#choose(0, this.#liveTargets());
+    if (choice > 0) {
+      this.#cancel(choice - 1);
+      return !this.#isOver;
+    }
+    const failure = this.#whatIsWrong();
+    if (failure !== null) {
+      this.#fail(failure);
+      return false;
+    }
+    this.#isEnding = true;
+    for (const task of this.loop._tasks) this.#act(this.loop, () => task.cancel());
+    if (this.loop._tasks.size === 0) this.#finish();
+    return !this.#isOver;
   }
 
   #whatIsWrong(): Error | null {
@@ -274,12 +328,7 @@ export class Attempt implements Director, Run {
     const error = main.done() ? main.exception() : null;
     if (error !== null) return asError(error);
     const stuck = [...this.loop._tasks].filter((task) => !this.sim._daemons.has(task));
-    if (stuck.length > 0) {
-      for (const task of stuck) this.#timeline?.stuck(task);
-      const error = new DeadlockError(stuck);
-      if (this.loop.pendingOutside() > 0) error.message += FOREIGN_HINT;
-      return error;
-    }
+    if (stuck.length > 0) return this.#deadlock(stuck, '');
     for (const check of this.sim._finalChecks) {
       const failure = whyNot(check, `does not hold at the end: ${check}`);
       if (failure !== null) return failure;
@@ -287,8 +336,19 @@ export class Attempt implements Director, Run {
     return null;
   }
 
+  #deadlock(stuck: readonly Task<any>[], what: string): Error {
+    for (const task of stuck) this.#timeline?.stuck(task);
+    const error = new DeadlockError(stuck);
+    const hint = this.loop.pendingOutside() > 0 ? REAL_IO : '';
+    error.message = `${what}${error.message}${hint}`;
+    return error;
+  }
+
   /** The loop has nothing left: what it tells at its end must not be news. */
   #finish(): void {
+    const left = [...this.loop._tasks];
+    if (left.length > 0)
+      this.#failure ??= this.#deadlock(left, 'a daemon does not end when it is cancelled: ');
     this.loop._unretrieved.flush();
     this.#failure ??= this.#whatWasReported();
     this.#failure ??= whyNot(() => this.sim._checkErrors(), '');
@@ -298,7 +358,7 @@ export class Attempt implements Director, Run {
   #whatWasReported(): Error | null {
     for (const { message, exception } of this.#reports) {
       if (!this.sim._seen(exception)) {
-        return new AssertionError(`${message}: ${String(exception)}`, { cause: exception });
+        return new AssertionError(`${message}: ${describe(exception)}`, { cause: exception });
       }
     }
     const forgotten = takeUnawaited();
@@ -317,6 +377,8 @@ export class Attempt implements Director, Run {
   #over(): void {
     this.#isOver = true;
     takeUnawaited();
+    // Lets go of what the loop watches.
+    this.loop._unretrieved.flush();
     notes.awaits = this.#notedAwaits;
     this.#host.close();
     this.#onOver();

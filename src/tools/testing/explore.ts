@@ -1,11 +1,13 @@
 /** Trying many schedules of one scenario: who runs first, what comes when, and where a cancellation strikes. */
 import { setImmediate as macrotask } from 'node:timers/promises';
-import { AssertionError, brand, isCancelledError, RuntimeError } from '../../core/exceptions.ts';
+import { DeadlockError } from '../../core/deadlock.ts';
+import { AssertionError, brand, describe, isCancelledError, RuntimeError } from '../../core/exceptions.ts';
 import { repr } from '../../core/format-helpers.ts';
 import { runningLoop } from '../../core/running.ts';
 import { notes } from '../../core/task-notes.ts';
+import { unawaited } from '../../core/unawaited.ts';
 import { NodeHost } from '../../host/node.ts';
-import { Attempt, type AttemptOptions, type Outcome, type Scenario } from './attempt.ts';
+import { Attempt, type AttemptOptions, ExploringLoop, type Outcome, type Scenario } from './attempt.ts';
 import {
   type Chooser,
   type Deviation,
@@ -133,7 +135,7 @@ const DEFAULTS = {
  * that waits for ever, an error that nobody takes, a coroutine that nobody awaits, a run without end.
  *
  * First come the schedules next to the usual order, completely: none, one, two cancellations or deviations. Then random
- * ones, until a limit is reached.
+ * ones. Half of what the limits allow is kept for these.
  *
  * The scenario runs once for each schedule, on a loop of its own in virtual time. It must do the same each time when the
  * choices are the same: what is outside comes through `sim`.
@@ -151,17 +153,10 @@ const DEFAULTS = {
  * ```
  */
 export async function explore(scenario: Scenario, options: ExploreOptions = {}): Promise<Exploration> {
-  checkOutside('explore');
-  const explorer = new Explorer(scenario, { ...DEFAULTS, ...withoutUndefined(options) });
-  return await explorer.run();
-}
-
-function checkOutside(name: string): void {
-  if (runningLoop() === null) return;
-  throw new RuntimeError(
-    `${name}() cannot be called from a running event loop: it makes its own for each schedule. Call it outside of ` +
-      'run(), or write testAsync(name, scenario, { explore: true })',
-  );
+  checkScenario('explore', scenario);
+  const all = { ...DEFAULTS, ...withoutUndefined(options) };
+  checkOptions(all);
+  return await alone(() => new Explorer(scenario, all).run());
 }
 
 /** Options of `replay`. */
@@ -184,6 +179,8 @@ export interface Replay {
    * did not come to all deviations.
    */
   readonly isStale: boolean;
+  /** How many of the deviations could not be taken any more. */
+  readonly missed: number;
 }
 
 /**
@@ -195,87 +192,109 @@ export interface Replay {
  * @throws ExplorationError if it fails; RangeError if `text` is no replay string.
  */
 export async function replay(text: string, scenario: Scenario, options: ReplayOptions = {}): Promise<Replay> {
-  checkOutside('replay');
+  checkScenario('replay', scenario);
+  return await alone(() => rerun(text, scenario, options));
+}
+
+async function rerun(text: string, scenario: Scenario, options: ReplayOptions): Promise<Replay> {
   const recording = fromReplayString(text);
   const { onStep, breakAt } = options;
   const chooser = new FixedChooser(recording.deviations);
-  const outcome = await attempt(scenario, chooser, {
-    mode: recording.mode,
-    eager: recording.eager,
-    maxSteps: options.steps ?? DEFAULTS.steps,
-    isRecorded: true,
-    onStep: (step) => {
-      onStep?.(step);
-      // oxlint-disable-next-line no-debugger -- what the option is for
-      if (step === breakAt) debugger;
+  const run = new Attempt(
+    chooser,
+    {
+      mode: recording.mode,
+      eager: recording.eager,
+      maxSteps: options.steps ?? DEFAULTS.steps,
+      isRecorded: true,
+      hasPlaces: true,
+      onStep: (step) => {
+        onStep?.(step);
+        // oxlint-disable-next-line no-debugger -- what the option is for
+        if (step === breakAt) debugger;
+      },
     },
-  });
-  const hasChanged = recording.hash !== hashOf(String(scenario));
+    real,
+  );
+  const outcome = await settle(run.run(scenario));
+  const isStale = recording.hash !== hashOf(String(scenario));
   if (outcome.failure !== null) {
-    const hint = hasChanged ? ' (the scenario has changed since the replay string was made)' : '';
+    const hint = isStale ? ' (the scenario has changed since the replay string was made)' : '';
     throw new ExplorationError(outcome.failure, text, outcome, 0, hint);
   }
-  return {
-    steps: outcome.steps,
-    timeline: String(outcome.timeline),
-    isStale: hasChanged || chooser.left > 0,
-  };
+  const { missed } = chooser;
+  return { steps: outcome.steps, timeline: String(outcome.timeline), isStale: isStale || missed > 0, missed };
 }
 
 const real = new NodeHost();
 
-/** Explorations that go on, and what was rejected meanwhile. */
-let active = 0;
+/** The exploration before: what is left behind by one must not be taken for another's. */
+let previous: Promise<unknown> = Promise.resolve();
+
+/** Run `body` when no other exploration goes on, in surroundings without a task. */
+function alone<T>(body: () => Promise<T>): Promise<T> {
+  if (runningLoop() instanceof ExploringLoop)
+    throw new RuntimeError('a scenario cannot be explored or replayed within another one');
+  const before = previous;
+  const turn = async (): Promise<T> => {
+    await before;
+    // Not within a step of a loop that the caller may run on.
+    await macrotask();
+    const end = beginWatch();
+    try {
+      return await body();
+    } finally {
+      end();
+    }
+  };
+  const result = real.storage.emptySnapshot().run(turn);
+  previous = result.catch(() => {});
+  return result;
+}
+
+/** What was rejected and handled by nobody. */
 let rejections: unknown[] = [];
-let notedRequests = false;
-let listeners: NodeJS.UnhandledRejectionListener[] = [];
+
+/** Of these, what no schedule has done: to be told at the end as it would have been without an exploration. */
+let foreign: unknown[] = [];
 
 function onRejection(error: unknown): void {
   // Of a strand that nobody holds any more.
   if (!isCancelledError(error)) rejections.push(error);
 }
 
-function beginWatch(): void {
-  if (active++ > 0) return;
+/** Returns how to end it. */
+function beginWatch(): () => void {
+  rejections = [];
   // A test runner would fail the whole test for each, those of cancelled strands included: here they are the
   // schedule's.
-  listeners = process.listeners('unhandledRejection');
+  const listeners = process.rawListeners('unhandledRejection') as NodeJS.UnhandledRejectionListener[];
   for (const listener of listeners) process.off('unhandledRejection', listener);
   process.on('unhandledRejection', onRejection);
+  const { requests } = notes;
+  const { enabled } = unawaited;
   // A cancellation that is swallowed is what some scenarios are about.
-  notedRequests = notes.requests;
   notes.requests = false;
-}
-
-function endWatch(): void {
-  if (--active > 0) return;
-  process.off('unhandledRejection', onRejection);
-  for (const listener of listeners) process.on('unhandledRejection', listener);
-  notes.requests = notedRequests;
-  // Those of nobody's schedule are somebody else's, and told as they would have been.
-  for (const error of rejections) void Promise.reject(error);
-  rejections = [];
-}
-
-async function attempt(scenario: Scenario, chooser: Chooser, options: AttemptOptions): Promise<Outcome> {
-  beginWatch();
-  try {
-    return await settle(new Attempt(chooser, options, real).run(scenario));
-  } finally {
-    endWatch();
-  }
+  unawaited.enabled = true;
+  return () => {
+    process.off('unhandledRejection', onRejection);
+    for (const listener of listeners) process.on('unhandledRejection', listener);
+    notes.requests = requests;
+    unawaited.enabled = enabled;
+    for (const error of foreign) void Promise.reject(error);
+    foreign = [];
+  };
 }
 
 /** Node tells of rejections that nobody handles after a turn of its own. */
-async function settle(outcome: Outcome | Promise<Outcome>): Promise<Outcome> {
-  const settled = await outcome;
-  if (!settled.usesMicrotasks) return settled;
+async function settle(started: Outcome | Promise<Outcome>): Promise<Outcome> {
+  const outcome = await started;
   await macrotask();
-  if (rejections.length === 0) return settled;
+  if (rejections.length === 0) return outcome;
   const [error] = rejections;
   rejections = [];
-  const failure = new AssertionError(`an unhandled rejection: ${String(error)}`, { cause: error });
-  return { ...settled, failure: settled.failure ?? failure };
+  const failure = new AssertionError(`an unhandled rejection: ${describe(error)}`, { cause: error });
+  return { ...outcome, failure: outcome.failure ?? failure };
 }
 
 /** A limit of the exploration is reached. */
@@ -287,32 +306,36 @@ class Explorer {
   readonly #attempt: AttemptOptions;
   readonly #levels: Level[] = [];
   readonly #start = performance.now();
+  /** Limits of the present level. */
+  #maxSchedules = 0;
+  #maxSeconds = 0;
   #sliceEnd = 0;
+  /** Schedules of this slice that may have rejected something of which Node has not told yet. */
+  #unsettled: (readonly Deviation[])[] = [];
   #schedules = 0;
   #steps = 0;
   #points = 0;
 
   constructor(scenario: Scenario, options: Required<ExploreOptions>) {
-    if (typeof scenario !== 'function')
-      throw new TypeError(`explore() wants a function of the simulation, got ${repr(scenario)}`);
-    checkOptions(options);
     this.#scenario = scenario;
     this.#options = options;
-    const { mode, eager, steps } = options;
-    this.#attempt = { mode, eager, maxSteps: steps, isRecorded: false };
+    const { mode, eager, steps, twice } = options;
+    this.#attempt = { mode, eager, maxSteps: steps, isRecorded: twice, hasPlaces: false };
   }
 
   async run(): Promise<Exploration> {
-    beginWatch();
-    try {
-      for (const text of this.#options.replay) await replay(text, this.#scenario);
-      for (const [cancels, deviations] of this.#plan()) {
-        await this.#level(levelName(cancels, deviations), () => this.#neighbours([], 0, cancels, deviations));
-      }
-      await this.#level('random', () => this.#walks());
-    } finally {
-      endWatch();
+    const { random, schedules, seconds } = this.#options;
+    for (const text of this.#options.replay) await rerun(text, this.#scenario, {});
+    // What is left out of a level are its late points, and random walks get there.
+    this.#maxSchedules = Math.max(schedules - random, Math.ceil(schedules / 2));
+    this.#maxSeconds = random === 0 ? seconds : seconds / 2;
+    for (const [cancels, deviations] of this.#plan()) {
+      await this.#level(levelName(cancels, deviations), () => this.#neighbours([], 0, cancels, deviations));
     }
+    this.#maxSchedules = schedules;
+    this.#maxSeconds = seconds;
+    await this.#level('random', () => this.#walks());
+    await this.#settleSlice();
     return {
       schedules: this.#schedules,
       steps: this.#steps,
@@ -375,76 +398,115 @@ class Explorer {
 
   async #walks(): Promise<boolean> {
     const { random, seed, cancels } = this.#options;
-    for (let i = 0; i < random; i++) {
-      const chooser = new RandomChooser(seed * 0x10000 + i, cancels);
-      const outcome = await this.#run(chooser);
-      if (outcome.failure !== null) await this.#fail(await this.#shrink(chooser.deviations), outcome.failure);
-      await this.#compare(outcome, chooser.deviations);
+    for (let walk = 0; walk < random; walk++) {
+      const chooser = new RandomChooser(seed, walk, cancels);
+      const { failure } = await this.#run(chooser, true);
+      if (failure !== null) await this.#fail(await this.#shrink(chooser.deviations, failure), failure);
     }
     return false;
   }
 
   async #fixed(deviations: readonly Deviation[], isNew: boolean): Promise<Outcome> {
-    const outcome = await this.#run(new FixedChooser(deviations), isNew);
+    const chooser = new FixedChooser(deviations);
+    const outcome = await this.#run(chooser, isNew);
     if (outcome.failure !== null) await this.#fail(deviations, outcome.failure);
-    await this.#compare(outcome, deviations);
+    if (chooser.missed > 0) await this.#failUncontrolled(deviations);
     return outcome;
   }
 
-  /** If that is wanted, run the schedule again and see whether it is the same. */
-  async #compare(outcome: Outcome, deviations: readonly Deviation[]): Promise<void> {
-    if (!this.#options.twice) return;
-    const again = await this.#run(new FixedChooser(deviations), false);
-    if (again.trace !== outcome.trace) await this.#fail(deviations, null);
-  }
-
-  async #run(chooser: Chooser, isNew = true): Promise<Outcome> {
+  async #run(chooser: Chooser, isNew: boolean): Promise<Outcome> {
     if (performance.now() > this.#sliceEnd) await this.#giveWay();
-    if (isNew && this.#schedules >= this.#options.schedules) throw new Exhausted();
-    const started = new Attempt(chooser, this.#attempt, real).run(this.#scenario);
-    const outcome = started instanceof Promise ? await settle(started) : started;
+    if (isNew && this.#schedules >= this.#maxSchedules) throw new Exhausted();
+    const outcome = await this.#once(chooser);
     if (isNew) this.#schedules++;
     this.#steps += outcome.steps;
     this.#points += outcome.orders.length;
+    if (this.#options.twice) {
+      const again = await this.#once(new FixedChooser(chooser.deviations));
+      if (traceOf(again) !== traceOf(outcome)) await this.#failUncontrolled(chooser.deviations);
+    }
     return outcome;
+  }
+
+  async #once(chooser: Chooser): Promise<Outcome> {
+    const started = new Attempt(chooser, this.#attempt, real).run(this.#scenario);
+    if (started instanceof Promise) return await settle(started);
+    this.#unsettled.push(chooser.deviations);
+    return started;
   }
 
   // Timers, signals and the test runner get their turn.
   async #giveWay(): Promise<void> {
     const seconds = this.#seconds();
-    if (seconds > this.#options.seconds) throw new Exhausted();
+    if (seconds > this.#maxSeconds) throw new Exhausted();
     this.#options.onProgress({ schedules: this.#schedules, seconds });
-    await macrotask();
+    await this.#settleSlice();
     this.#sliceEnd = performance.now() + SLICE_MS;
+  }
+
+  /** Hear of the rejections of this slice, and find the schedule that they come from. */
+  async #settleSlice(): Promise<void> {
+    await macrotask();
+    const suspects = this.#unsettled;
+    this.#unsettled = [];
+    if (rejections.length === 0) return;
+    const heard = rejections;
+    rejections = [];
+    for (const deviations of suspects) {
+      const { failure } = await this.#settled(deviations);
+      if (failure !== null) await this.#fail(deviations, failure);
+    }
+    // Of none of the schedules: they are somebody else's.
+    foreign.push(...heard);
   }
 
   #seconds(): number {
     return (performance.now() - this.#start) / 1000;
   }
 
-  /** Leave out what the failure does not need. */
-  async #shrink(deviations: readonly Deviation[]): Promise<readonly Deviation[]> {
+  async #settled(deviations: readonly Deviation[], attempt = this.#attempt): Promise<Outcome> {
+    return await settle(new Attempt(new FixedChooser(deviations), attempt, real).run(this.#scenario));
+  }
+
+  /** Leave out what the failure does not need: first many deviations at once, then one by one. */
+  async #shrink(deviations: readonly Deviation[], failure: Error): Promise<readonly Deviation[]> {
+    const kind = kindOf(failure);
     let best = deviations;
-    for (let i = best.length - 1; i >= 0; i--) {
-      const fewer = best.filter((_, place) => place !== i);
-      const outcome = await settle(
-        new Attempt(new FixedChooser(fewer), this.#attempt, real).run(this.#scenario),
-      );
-      if (outcome.failure !== null) best = fewer;
+    for (let size = best.length; size >= 1; ) {
+      const before = best.length;
+      for (let end = best.length; end > 0; end -= size) {
+        const fewer = best.filter((_, place) => place < end - size || place >= end);
+        const outcome = await this.#settled(fewer);
+        if (outcome.failure !== null && kindOf(outcome.failure) === kind) best = fewer;
+      }
+      // What was needed by a deviation that is gone may be gone as well.
+      if (size > 1 || best.length === before) size = Math.floor(size / 2);
     }
     return best;
   }
 
-  /** Run it once more, with a timeline. `seen` is how it failed; null: it was another run than the one before. */
-  async #fail(deviations: readonly Deviation[], seen: Error | null): Promise<never> {
-    const { mode, eager } = this.#options;
-    const recorded = { ...this.#attempt, isRecorded: true };
-    const outcome = await attempt(this.#scenario, new FixedChooser(deviations), recorded);
-    const hash = hashOf(String(this.#scenario));
-    const text = toReplayString({ mode, eager, hash, deviations });
-    const again = seen === null ? null : outcome.failure;
-    throw new ExplorationError(again ?? uncontrolled(seen), text, outcome, this.#schedules, '');
+  /** Run it once more, with a timeline. */
+  async #fail(deviations: readonly Deviation[], failure: Error): Promise<never> {
+    const outcome = await this.#settled(deviations, { ...this.#attempt, isRecorded: true, hasPlaces: true });
+    if (outcome.failure === null) throw this.#error(uncontrolled(failure), deviations, outcome);
+    throw this.#error(outcome.failure, deviations, outcome);
   }
+
+  async #failUncontrolled(deviations: readonly Deviation[], failure: Error | null = null): Promise<never> {
+    const outcome = await this.#settled(deviations, { ...this.#attempt, isRecorded: true, hasPlaces: true });
+    throw this.#error(uncontrolled(failure ?? outcome.failure), deviations, outcome);
+  }
+
+  #error(failure: Error, deviations: readonly Deviation[], outcome: Outcome): ExplorationError {
+    const { mode, eager } = this.#options;
+    const text = toReplayString({ mode, eager, hash: hashOf(String(this.#scenario)), deviations });
+    return new ExplorationError(failure, text, outcome, this.#schedules, '');
+  }
+}
+
+function checkScenario(name: string, scenario: unknown): void {
+  if (typeof scenario !== 'function')
+    throw new TypeError(`${name}() wants a function of the simulation, got ${repr(scenario)}`);
 }
 
 function checkOptions(options: Required<ExploreOptions>): void {
@@ -456,6 +518,7 @@ function checkOptions(options: Required<ExploreOptions>): void {
     'deviations',
     'together',
     'random',
+    'seed',
     'schedules',
     'seconds',
     'steps',
@@ -464,15 +527,29 @@ function checkOptions(options: Required<ExploreOptions>): void {
     if (typeof value !== 'number' || !(value >= 0))
       throw new RangeError(`${name} must be 0 or more, got ${repr(value)}`);
   }
+  if (!Array.isArray(options.replay))
+    throw new TypeError(`replay must be an array of replay strings, got ${repr(options.replay)}`);
 }
 
-/** What to say if a schedule is not the same again; `seen` is how it failed before, and now does not. */
-function uncontrolled(seen: Error | null): AssertionError {
-  const text =
-    'the scenario is not the same in every run: something in it depends on a clock, a random number, real I/O, ' +
-    'or on what an earlier run left behind';
-  if (seen === null) return new AssertionError(text);
-  return new AssertionError(`${text}. The run before failed: ${seen.message || seen.name}`, { cause: seen });
+/** What two runs of one schedule must agree on. Tasks without a name are numbered through the whole process. */
+function traceOf({ timeline, orders, cancels, failure }: Outcome): string {
+  return [timeline, orders, cancels, failure?.message].join('\n').replaceAll(/\bTask-\d+/g, 'Task');
+}
+
+/** What one failure has in common with others of the same mistake. */
+function kindOf(failure: Error): string {
+  if (failure instanceof DeadlockError) return failure.name;
+  const [line] = failure.message.split('\n', 1) as [string];
+  return `${failure.name}: ${line.replaceAll(/\d+/g, 'N')}`;
+}
+
+const UNCONTROLLED =
+  'the scenario is not the same in every run: something in it depends on a clock, a random number, real I/O, ' +
+  'or on what an earlier run left behind';
+
+function uncontrolled(failure: Error | null): Error {
+  const once = failure === null ? '' : `. Once it failed: ${failure.message}`;
+  return new AssertionError(UNCONTROLLED + once, failure === null ? undefined : { cause: failure });
 }
 
 function levelName(cancels: number, deviations: number): string {

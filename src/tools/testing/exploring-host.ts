@@ -26,8 +26,6 @@ export class ExploringHost implements Host {
   #idleUntil: number | null = null;
   #isDriving = false;
   #next: () => void = () => {};
-  /** Whether async code ran. */
-  usesMicrotasks = false;
   readonly #continue = (): void => {
     this.#isDriving = true;
     this.#next();
@@ -88,7 +86,6 @@ export class ExploringHost implements Host {
   }
 
   drained(next: () => void): void {
-    this.usesMicrotasks = true;
     this.#next = next;
     this.#real.drained(this.#continue);
   }

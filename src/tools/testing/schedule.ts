@@ -11,6 +11,8 @@ export interface Deviation {
 
 /** Who decides at each point. */
 export interface Chooser {
+  /** Where it has left the usual way. */
+  readonly deviations: readonly Deviation[];
   /**
    * Choose one of `1 + orders + cancels` ways: 0 is the usual one, then come those of another order, then the
    * cancellations.
@@ -20,27 +22,27 @@ export interface Chooser {
 
 /** Takes the usual way, but for the given deviations, in order of their points. */
 export class FixedChooser implements Chooser {
-  readonly #deviations: readonly Deviation[];
+  readonly deviations: readonly Deviation[];
   #next = 0;
-  /** Deviations whose choice was not there: the program is another one than that of the schedule. */
-  missed = 0;
+  /** Deviations whose choice was not there. */
+  #missed = 0;
 
   constructor(deviations: readonly Deviation[]) {
-    this.#deviations = deviations;
+    this.deviations = deviations;
   }
 
   choose(point: number, orders: number, cancels: number): number {
-    const deviation = this.#deviations[this.#next];
+    const deviation = this.deviations[this.#next];
     if (deviation === undefined || deviation.point !== point) return 0;
     this.#next++;
     if (deviation.choice <= orders + cancels) return deviation.choice;
-    this.missed++;
+    this.#missed++;
     return 0;
   }
 
-  /** Deviations that the run did not come to. */
-  get left(): number {
-    return this.#deviations.length - this.#next + this.missed;
+  /** Deviations that could not be taken: the program is another one than that of the schedule. */
+  get missed(): number {
+    return this.deviations.length - this.#next + this.#missed;
   }
 }
 
@@ -69,19 +71,28 @@ export class Random {
 
 /** How often a random walk leaves the usual order: some do so rarely, others all the time. */
 const RATES = [0.03, 0.1, 0.3, 0.7];
+/** How often one cancels, as long as it may: the rare ones come to the end of long programs. */
+const CANCEL_RATES = [0.01, 0.03, 0.1, 0.3];
+
+/** A number of 32 bits that two numbers decide: neighbours have nothing in common. */
+function mix(a: number, b: number): number {
+  const first = new Random(a).next() * 0x100000000;
+  return (new Random((first ^ b) >>> 0).next() * 0x100000000) >>> 0;
+}
 
 /** A random walk: a rate of its own for other orders, and a few cancellations at most. */
 export class RandomChooser implements Chooser {
   readonly #random: Random;
   readonly #rate: number;
+  readonly #cancelRate: number;
   #cancelsLeft: number;
   readonly deviations: Deviation[] = [];
 
-  constructor(seed: number, maxCancels: number) {
-    this.#random = new Random(seed);
-    // The first numbers of neighbouring seeds are alike.
-    for (let i = 0; i < 4; i++) this.#random.next();
+  /** @param walk - the number of the walk among those of `seed`. */
+  constructor(seed: number, walk: number, maxCancels: number) {
+    this.#random = new Random(mix(seed, walk));
     this.#rate = RATES[this.#random.below(RATES.length)] as number;
+    this.#cancelRate = CANCEL_RATES[this.#random.below(CANCEL_RATES.length)] as number;
     this.#cancelsLeft = this.#random.below(maxCancels + 1);
   }
 
@@ -94,7 +105,7 @@ export class RandomChooser implements Chooser {
   #pick(orders: number, cancels: number): number {
     const random = this.#random;
     if (orders > 0 && random.next() < this.#rate) return 1 + random.below(orders);
-    if (cancels === 0 || this.#cancelsLeft === 0 || random.next() >= 0.1) return 0;
+    if (cancels === 0 || this.#cancelsLeft === 0 || random.next() >= this.#cancelRate) return 0;
     this.#cancelsLeft--;
     return 1 + orders + random.below(cancels);
   }
@@ -113,6 +124,7 @@ export interface Recording {
 }
 
 const VERSION = 'x1';
+const REPLAY_STRING = /^x1\.(faithful|robust)\.(lazy|eager)\.([0-9a-f]{8})\.([A-Za-z0-9_-]*)$/;
 
 /** `x1.faithful.lazy.1b2c3d4e.AAIB`: version, mode, start of tasks, hash of the scenario, deviations. */
 export function toReplayString({ mode, eager, hash, deviations }: Recording): string {
@@ -129,19 +141,12 @@ export function toReplayString({ mode, eager, hash, deviations }: Recording): st
 
 /** @throws RangeError if `text` is no replay string. */
 export function fromReplayString(text: string): Recording {
-  const [version, mode, start, hash, payload] = text.split('.');
-  const isKnown = version === VERSION && (mode === 'faithful' || mode === 'robust') && payload !== undefined;
-  if (!isKnown || hash === undefined) {
+  const parts = REPLAY_STRING.exec(text);
+  const numbers = parts === null ? null : readPayload(parts[4] as string);
+  if (parts === null || numbers === null || numbers.length % 2 !== 0) {
     throw new RangeError(
       `this is no replay string: ${JSON.stringify(text)}; one looks like x1.faithful.lazy.1b2c3d4e.AAIB`,
     );
-  }
-  const bytes = Buffer.from(payload, 'base64url');
-  const numbers: number[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const { value, next } = readVarint(bytes, at);
-    numbers.push(value);
-    at = next;
   }
   const deviations: Deviation[] = [];
   let point = 0;
@@ -149,7 +154,7 @@ export function fromReplayString(text: string): Recording {
     point += numbers[i] as number;
     deviations.push({ point, choice: numbers[i + 1] as number });
   }
-  return { mode, eager: start === 'eager', hash, deviations };
+  return { mode: parts[1] as Mode, eager: parts[2] === 'eager', hash: parts[3] as string, deviations };
 }
 
 function writeVarint(bytes: number[], value: number): void {
@@ -158,15 +163,22 @@ function writeVarint(bytes: number[], value: number): void {
   bytes.push(rest);
 }
 
-function readVarint(bytes: Uint8Array, start: number): { value: number; next: number } {
+/** Null if something is cut off. */
+function readPayload(payload: string): number[] | null {
+  const bytes = Buffer.from(payload, 'base64url');
+  if (bytes.toString('base64url') !== payload) return null;
+  const numbers: number[] = [];
   let value = 0;
-  let next = start;
-  for (let factor = 1; next < bytes.length; factor *= 128) {
-    const byte = bytes[next++] as number;
+  let factor = 1;
+  for (const byte of bytes) {
     value += (byte % 128) * factor;
-    if (byte < 128) break;
+    factor *= 128;
+    if (byte > 127) continue;
+    numbers.push(value);
+    value = 0;
+    factor = 1;
   }
-  return { value, next };
+  return factor === 1 ? numbers : null;
 }
 
 /** A short hash of a text (FNV-1a). */

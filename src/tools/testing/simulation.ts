@@ -7,6 +7,7 @@ import { Lock, Semaphore } from '../../core/locks.ts';
 import { Queue } from '../../core/queues.ts';
 import type { Task } from '../../core/tasks.ts';
 import type { CoroutineLike } from '../../core/types.ts';
+import type { Mode } from './schedule.ts';
 
 /** Something that comes from outside of the loop, at any time from now on. */
 export interface OutsideEvent {
@@ -32,8 +33,11 @@ export interface SpawnOptions {
 /** What the simulation asks of the run that it is part of. */
 export interface Run {
   readonly loop: BaseEventLoop;
+  readonly mode: Mode;
   /** Whether to take the unusual way here. */
   decide(label: string): boolean;
+  /** Call `callback` with each task that is made from now on. */
+  onTask(callback: (task: Task<any>) => unknown): void;
   /** A line for the timeline. */
   log(text: string): void;
 }
@@ -65,10 +69,16 @@ export class Simulation {
   /** @internal */ readonly _finalChecks: Check[] = [];
   readonly #raised = new Map<Error, number>();
   #spawned = 0;
+  #isSpawning = false;
 
   /** @internal */
   constructor(run: Run) {
     this.#run = run;
+  }
+
+  /** The mode of the exploration. Who goes first among those that are ready is only to be checked in `faithful`. */
+  get mode(): Mode {
+    return this.#run.mode;
   }
 
   /**
@@ -81,7 +91,13 @@ export class Simulation {
     this.#spawned++;
     const own = typeof coro === 'function' ? coro.name : '';
     const name = options.name ?? (own === '' ? `task ${this.#spawned}` : own);
-    const task = this.#run.loop.createTask(coro, { name });
+    this.#isSpawning = true;
+    let task: Task<T>;
+    try {
+      task = this.#run.loop.createTask(coro, { name });
+    } finally {
+      this.#isSpawning = false;
+    }
     if (options.cancellable ?? true) this.cancellable(task);
     if (options.daemon) this._daemons.add(task);
     return task;
@@ -97,9 +113,13 @@ export class Simulation {
     });
   }
 
-  /** Let schedules cancel `task`, which something else has made: `createTask`, a group. */
-  cancellable(task: Task<any>): void {
-    this._targets.push(task);
+  /**
+   * Let schedules cancel `task`, which something else has made: `createTask`, a group; with `'all'`, every task that
+   * is made from now on, but for those that `spawn` is told to spare.
+   */
+  cancellable(task: Task<any> | 'all'): void {
+    if (task !== 'all') this._targets.push(task);
+    else this.#run.onTask((made) => !this.#isSpawning && this._targets.push(made));
   }
 
   /**

@@ -60,11 +60,19 @@ export function testAsync(
   const body =
     schedules === undefined
       ? () => runTest(fn as () => CoroutineBody, options)
-      : async () =>
-          void (await explore(fn, { seconds: EXPLORE_SECONDS, ...(schedules === true ? {} : schedules) }));
+      : () => exploreTest(fn, schedules === true ? {} : schedules);
   // node:test has no global; loaded only where it is used, since other runners may not have it.
   if (register === undefined) registerWithNode(name, body);
   else register(name, body);
+}
+
+async function exploreTest(scenario: Scenario, options: ExploreOptions): Promise<void> {
+  const { points } = await explore(scenario, { seconds: EXPLORE_SECONDS, ...options });
+  if (points > 0) return;
+  throw new AssertionError(
+    'there was nothing to choose, so every schedule was the same: make the tasks by sim.spawn() or call ' +
+      "sim.cancellable('all'), and let sim.step() stand for what comes from outside",
+  );
 }
 
 type CoroutineBody = ReturnType<Extract<CoroutineLike<unknown>, () => unknown>>;

@@ -120,7 +120,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a task group swallows the cancellation from outside',
     primitive: 'TaskGroup',
     file: 'taskgroups.ts',
-    changes: [['    if (hasErrors) strikeNext(target);\n', '']],
+    changes: [['    if (hasErrors && this.#baseError === null) strikeNext(target);\n', '']],
   },
   {
     name: 'a timeout takes the cancellation from outside for its own',
@@ -132,6 +132,150 @@ export const mutants: readonly Mutant[] = [
         '    target.uncancel();\n    const isOurs = true;',
       ],
     ],
+  },
+  {
+    name: 'a guard releases what another holds',
+    primitive: 'Lock',
+    file: 'locks.ts',
+    changes: [['if (this.#guard === guard) this.release();', 'if (this.#guard !== null) this.release();']],
+  },
+  {
+    name: 'an event wakes only the first',
+    primitive: 'Event',
+    file: 'locks.ts',
+    changes: [['this.#line.wakeAll();', 'this.#line.wakeNext();']],
+  },
+  {
+    name: 'a free permit is taken past those who wait',
+    primitive: 'Semaphore',
+    file: 'locks.ts',
+    changes: [['if (this.locked()) return this.#line.join', 'if (this.#value === 0) return this.#line.join']],
+  },
+  {
+    name: 'a barrier counts a party that was cancelled',
+    primitive: 'Barrier',
+    file: 'locks.ts',
+    changes: [['        this.#inside.delete(party);\n', '']],
+  },
+  {
+    name: 'a shutdown does not wake who waits for an item',
+    primitive: 'Queue',
+    file: 'queues.ts',
+    changes: [['      this.#getters.wakeAll();\n', '']],
+  },
+  {
+    name: 'an item that is put wakes nobody while the queue was not empty',
+    primitive: 'Queue',
+    file: 'queues.ts',
+    changes: [
+      [
+        '    if (this.#unfinished++ === 0) this.#finished.clear();\n    this.#getters.wakeNext();',
+        '    if (this.#unfinished++ === 0) this.#finished.clear();\n    if (this.qsize() === 1) this.#getters.wakeNext();',
+      ],
+    ],
+  },
+  {
+    name: 'a task group waits only up to the second cancellation',
+    primitive: 'TaskGroup',
+    file: 'taskgroups.ts',
+    changes: [['while (this.#tasks.size > 0) {', 'if (this.#tasks.size > 0) {']],
+  },
+  {
+    name: 'a task group takes the cancellation from outside for its own',
+    primitive: 'TaskGroup',
+    file: 'taskgroups.ts',
+    changes: [
+      [
+        'if (this.#hasCancelledBody && target.uncancel() === 0) cancellation',
+        'if (this.#hasCancelledBody && target.uncancel() >= 0) cancellation',
+      ],
+    ],
+  },
+  {
+    name: 'a child that is cancelled in line gives up a place that it never had',
+    primitive: 'TaskGroup',
+    file: 'taskgroups.ts',
+    changes: [['    if (slot?.cancelled()) return;\n', '']],
+  },
+  {
+    name: 'a timeout strikes after its end',
+    primitive: 'timeout',
+    file: 'timeouts.ts',
+    changes: [
+      [
+        '    this.#handle?.cancel();\n    this.#handle = null;\n    this.#signal?.close();',
+        '    this.#signal?.close();',
+      ],
+    ],
+  },
+  {
+    name: 'a timeout does not take its request back',
+    primitive: 'timeout',
+    file: 'timeouts.ts',
+    changes: [['target.uncancel() <= this.#cancelling;', 'target.cancelling() <= this.#cancelling + 1;']],
+  },
+  {
+    name: 'gather swallows the cancellation',
+    primitive: 'gather',
+    file: 'waiting.ts',
+    changes: [['if (taken) this.#cancelRequested = true;', '']],
+  },
+  {
+    name: 'gather tells of errors that nobody asked for',
+    primitive: 'gather',
+    file: 'waiting.ts',
+    changes: [['      if (!child.cancelled()) child._markRetrieved();\n', '']],
+  },
+  {
+    name: 'wait stays at what it waited for',
+    primitive: 'wait',
+    file: 'waiting.ts',
+    changes: [
+      ['    for (const entry of waiters) entry.future._removeWaiters((other) => other === entry);\n', ''],
+    ],
+  },
+  {
+    name: 'a shielded cancellation counts as a result',
+    primitive: 'shield',
+    file: 'waiting.ts',
+    changes: [['    outer.cancel();\n    return;', '']],
+  },
+  {
+    name: 'a shielded error is told twice',
+    primitive: 'shield',
+    file: 'waiting.ts',
+    changes: [['  inner._markRetrieved();\n  if (outer.done())', '  if (outer.done())']],
+  },
+  {
+    name: 'a future wakes only the first',
+    primitive: 'Future',
+    file: 'futures.ts',
+    changes: [
+      ['else for (const waiter of waiters) loop._push(waiter);', 'else loop._push(waiters[0] as Waiter);'],
+    ],
+  },
+  {
+    name: 'a task that cancels itself goes on to wait',
+    primitive: 'Task',
+    file: 'tasks.ts',
+    changes: [
+      [
+        '        if (this._flags & MUST_CANCEL && waiter.cancel(this._value)) this._flags &= ~MUST_CANCEL;\n',
+        '',
+      ],
+    ],
+  },
+  {
+    name: 'a cancellation right before the end is forgotten',
+    primitive: 'Task',
+    file: 'tasks.ts',
+    changes: [['this._finish(CANCELLED, this._value);\n', 'this._finish(RESULT, value);\n']],
+  },
+  {
+    name: 'a cancellation that was taken back strikes all the same',
+    primitive: 'Task',
+    file: 'tasks.ts',
+    changes: [['      this._dropUndelivered();\n', '']],
   },
 ];
 
