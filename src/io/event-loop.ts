@@ -15,6 +15,7 @@ import {
   startTls,
   type UnixConnectionOptions,
 } from './connections.ts';
+import { closeAll } from './open-resources.ts';
 import type { BaseProtocol } from './protocols.ts';
 import {
   createServer,
@@ -32,6 +33,12 @@ import type { Transport } from './transports.ts';
  * Source: CPython 3.14 `asyncio.selector_events.BaseSelectorEventLoop`.
  */
 export class NodeEventLoop extends BaseEventLoop {
+  /** As `BaseEventLoop.close`; closes the connections and servers of this loop that are still open, too. */
+  override close(): void {
+    super.close();
+    closeAll(this);
+  }
+
   /**
    * Connect to a host. The addresses of its name are tried in order; then `protocolFactory` makes the protocol, which
    * hears `connectionMade` before this is over.
