@@ -218,6 +218,8 @@ function* nextWinner(
     for (const task of done as Set<Task<Socket>>) {
       if (task._state === RESULT) return task;
       running.delete(task);
+      // Known, even if nobody asks for it in the end.
+      if (!task.cancelled()) task.exception();
     }
     if (newest.done() || done.size === 0) return null;
   }

@@ -1,6 +1,6 @@
 /** Transports on the sockets of Node. Counterpart: `_SelectorSocketTransport` of `asyncio/selector_events.py`. */
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { CipherNameAndProtocol, TLSSocket } from 'node:tls';
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { type Context, copyContextOrNull } from '../core/contextvars.ts';
 import type { TimerHandle } from '../core/events.ts';
@@ -365,15 +365,16 @@ export class SocketTransport extends Transport {
     this.#chunks.length = 0;
     const socket = this.#socket;
     if (this.#isTls && !this.#isLost) {
-      // A peer that does not read must not keep a closed connection for ever.
+      // The peer answers the goodbye. Leaving before that resets the connection, and with it what it has not read yet.
       this.#goodbye = this.#loop.callLater(this.#shutdownTimeout, () =>
         this.#lose(new TimeoutError('SSL shutdown timed out')),
       );
-      socket.destroySoon();
-    } else if (this.#isLost || socket.writableLength === 0) {
-      this.#lose(null);
+      socket.resume();
+      socket.end();
+      return;
     }
-    socket.pause();
+    if (this.#isLost || socket.writableLength === 0) this.#lose(null);
+    else socket.pause();
   }
 
   override abort(): void {
@@ -495,12 +496,12 @@ function extraInfo(socket: Socket, sslcontext: unknown): Record<string, unknown>
   };
   if (sslcontext === null) return extra;
   const tls = socket as TLSSocket;
-  const { name, version, standardName } = tls.getCipher();
+  const cipher = tls.getCipher() as CipherNameAndProtocol | null;
   return {
     ...extra,
     sslcontext,
     ssl_object: tls,
-    cipher: [standardName || name, version, null],
+    cipher: cipher === null ? null : [cipher.standardName || cipher.name, cipher.version, null],
     compression: null,
     peercert: emptyToNull(tls.getPeerCertificate()),
   };

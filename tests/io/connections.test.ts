@@ -2,15 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { connect as nodeConnect, createServer as createNodeServer, Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import {
-  createTask,
-  ExceptionGroup,
-  fromPromise,
-  type Protocol,
-  run,
-  sleep,
-  type Task,
-} from 'asyncio-ts';
+import { createTask, ExceptionGroup, fromPromise, type Protocol, run, sleep, type Task } from 'asyncio-ts';
 import { VirtualEventLoop } from 'asyncio-ts/testing';
 import '../support/leaks.ts';
 import { on, type Steps, thrownBy } from '../support/styles.ts';
@@ -62,7 +54,9 @@ sys.stdin.read()`;
 function named(addresses: readonly string[]): Disposable & { readonly name: string } {
   const dns = process.getBuiltinModule('node:dns');
   const original = dns.lookup;
-  const lookup = (_name: string, _options: object, callback: (error: null, found: object[]) => void): void => {
+  const lookup = (name: string, ...args: unknown[]): void => {
+    if (name !== 'name.test') return original(name, ...(args as [() => void]));
+    const callback = args.at(-1) as (error: null, found: object[]) => void;
     const found = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
     setImmediate(() => callback(null, found));
   };
@@ -132,8 +126,14 @@ describe('createConnection', () => {
       const text = yield* thrownBy(net().createConnection(factory, null, null, { sock: wrong }));
       assert.match(text, /^RangeError: A Stream Socket was expected, got /);
     }
-    assert.match(yield* thrownBy(net().createConnection(factory, '127.0.0.1', 70_000)), /port must be 0-65535/);
-    assert.match(yield* thrownBy(net().createConnection(factory, '127.0.0.1', 'http')), /Servname not supported/);
+    assert.match(
+      yield* thrownBy(net().createConnection(factory, '127.0.0.1', 70_000)),
+      /port must be 0-65535/,
+    );
+    assert.match(
+      yield* thrownBy(net().createConnection(factory, '127.0.0.1', 'http')),
+      /Servname not supported/,
+    );
     sock.destroy();
   });
 
@@ -200,7 +200,7 @@ describe('createConnection', () => {
     using fifty = named(Array.from({ length: 50 }, (_, i) => `127.0.1.${i + 1}`));
     const port = yield* closedPort();
     const error = yield* errorFrom(net().createConnection(factory, fifty.name, port, { allErrors: true }));
-    assert.equal((error as unknown as ExceptionGroup<Error>).exceptions.length, 50);
+    assert.equal((error as unknown as ExceptionGroup).exceptions.length, 50);
   });
 
   ioTest('F8: a lookup that never answers can be cancelled', function* (style) {
@@ -242,10 +242,7 @@ describe('createConnection', () => {
     const broken = (): Protocol => {
       throw new Error('mistake');
     };
-    assert.equal(
-      yield* thrownBy(net().createConnection(broken, '127.0.0.1', peer.port)),
-      'Error: mistake',
-    );
+    assert.equal(yield* thrownBy(net().createConnection(broken, '127.0.0.1', peer.port)), 'Error: mistake');
     const socket = yield* from(peer.accepted());
     socket.resume();
     yield* from(new Promise((resolve) => socket.once('end', resolve)));

@@ -25,6 +25,12 @@ const NEXT: Record<string, string> = {
 
 const violations: string[] = [];
 const states: (() => string)[] = [];
+const replacements = new WeakMap<BaseProtocol, () => void>();
+
+/** Another protocol has taken its place: it hears nothing any more. */
+export function replaced(protocol: BaseProtocol): void {
+  replacements.get(protocol)?.();
+}
 
 after(() => {
   assert.deepEqual(violations, []);
@@ -41,6 +47,9 @@ export function watched<P extends BaseProtocol>(protocol: P, { isMade = false } 
   let state = isMade ? 'made' : 'new';
   let isPaused = false;
   states.push(() => state);
+  replacements.set(protocol, () => {
+    state = 'lost';
+  });
   const target = protocol as unknown as Record<string, ((arg: unknown) => unknown) | undefined>;
   for (const method of Object.keys(ORDER)) {
     const original = target[method];

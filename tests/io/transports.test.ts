@@ -19,7 +19,7 @@ import {
 import '../support/leaks.ts';
 import { on, type Steps, turns } from '../support/styles.ts';
 import { drain, from, ioTest, listenRaw, net, pair, Recorder, unpair } from './peers.ts';
-import { watched } from './protocol-grammar.ts';
+import { replaced, watched } from './protocol-grammar.ts';
 
 const MEGABYTE = 1024 * 1024;
 
@@ -655,8 +655,7 @@ describe('BufferedProtocol', () => {
     assert.deepEqual(protocol.parts, ['twel']);
     assert.equal(next.text, 've bytes');
     assert.equal(transport.getProtocol(), next);
-    // It is not told of the end of a connection that is another's by now.
-    protocol.connectionLost(null);
+    replaced(protocol);
     yield* from(end());
   });
 
@@ -695,7 +694,7 @@ describe('what a transport tells', () => {
     yield* on(next.lost);
     assert.equal(protocol.text, 'a');
     assert.equal(next.text, 'b');
-    protocol.connectionLost(null);
+    replaced(protocol);
     yield* from(peer[Symbol.asyncDispose]());
   });
 
