@@ -61,14 +61,14 @@ export class Ring<T> {
     for (let place = 0; place < this.length; place++) yield this.at(place);
   }
 
+  // Positions stay what they are: a loop has noted one, as the end of its iteration.
   #grow(): void {
-    const size = this.tail - this.head;
-    const slots = emptySlots<T>((this.#mask + 1) * 2);
-    for (let i = 0; i < size; i++) slots[i] = this.#slots[(this.head + i) & this.#mask];
+    const mask = this.#mask * 2 + 1;
+    const slots = emptySlots<T>(mask + 1);
+    for (let place = this.head; place < this.tail; place++)
+      slots[place & mask] = this.#slots[place & this.#mask];
     this.#slots = slots;
-    this.#mask = slots.length - 1;
-    this.head = 0;
-    this.tail = size;
+    this.#mask = mask;
   }
 }
 

@@ -76,7 +76,8 @@ function* smallerStatements(st: Stmt): Generator<Block> {
 /** The same node with one of its fields simpler. */
 function* smallerNodes<N extends object>(node: N): Generator<N> {
   for (const [key, value] of Object.entries(node)) {
-    if (OPTIONAL.includes(key)) {
+    // A repetition needs its number.
+    if (OPTIONAL.includes(key) && !(key === 'n' && (node as { k?: string }).k === 'repeat')) {
       const { [key as keyof N]: _, ...rest } = node;
       if (key !== 'finally' || 'what' in node) yield rest as N;
     }

@@ -62,6 +62,33 @@ describe('callSoon (P21)', () => {
     assert.deepEqual(order, ['a', 'b', 'c', 'd']);
   });
 
+  test('leaves it there also when it is so much that the queue has to grow', async () => {
+    for (const count of [10, 15, 16, 17, 40, 63, 64, 65, 200, 1000]) {
+      const order: string[] = [];
+      await withLoop((loop) => {
+        // The queue is used up to some place within it first.
+        for (let i = 0; i < 7; i++) loop.callSoon(() => {});
+        loop.callSoon(() => {
+          for (let i = 0; i < count; i++) loop.callSoon(() => order.push('queued'));
+          loop.callLater(0, () => order.push('timer'));
+          loop.callSoon(() => loop.stop());
+        });
+        for (let i = 0; i < 5; i++) loop.callSoon(() => order.push('there before'));
+        loop.callLater(0, () => order.push('timer before'));
+      });
+      assert.deepEqual(
+        order,
+        [
+          ...Array<string>(5).fill('there before'),
+          'timer before',
+          ...Array<string>(count).fill('queued'),
+          'timer',
+        ],
+        `${count} callbacks`,
+      );
+    }
+  });
+
   test('of a cancelled handle runs nothing', async () => {
     const order: string[] = [];
     await withLoop((loop) => {
