@@ -9,7 +9,7 @@ import { repr } from '../core/format-helpers.ts';
 import { Future } from '../core/futures.ts';
 import { PENDING, RESULT } from '../core/running.ts';
 import type { Task } from '../core/tasks.ts';
-import type { Coroutine, Delay, Gen } from '../core/types.ts';
+import type { Delay, Gen } from '../core/types.ts';
 import { FIRST_COMPLETED, wait } from '../core/waiting.ts';
 import type { Address } from './addresses.ts';
 import { net } from './builtins.ts';
@@ -171,7 +171,6 @@ function* staggered(
   const tasks: Task<Socket>[] = [];
   const running = new Set<Task<Socket>>();
   let winner: Task<Socket> | null = null;
-  let isOver = false;
   try {
     while (winner === null && (tasks.length < addresses.length || running.size > 0)) {
       const next = addresses[tasks.length];
@@ -182,25 +181,25 @@ function* staggered(
       }
       winner = yield* nextWinner(loop, running, tasks, tasks.length < addresses.length ? delay : null);
     }
-    isOver = true;
-  } finally {
-    for (const task of running) {
-      if (task === winner && isOver) continue;
-      // Who has connected all the same is closed, however this ends.
-      task.addDoneCallback(discardSocket);
-      task.cancel();
-    }
-    if (isOver && winner !== null) running.delete(winner);
-    try {
-      if (running.size > 0) yield* wait(running);
-    } catch (error) {
-      if (winner !== null) discardSocket(winner);
-      throw error;
-    }
+    if (winner !== null) running.delete(winner);
+    yield* giveUp(running);
+  } catch (error) {
+    if (winner !== null) discardSocket(winner);
+    yield* giveUp(running);
+    throw error;
   }
   if (winner !== null) return winner.result();
   for (const task of tasks) errors.push(asError(task.exception()));
   return null;
+}
+
+/** End these attempts. Who has connected all the same is closed, also if nobody waits for it here. */
+function* giveUp(running: ReadonlySet<Task<Socket>>): Gen<void> {
+  for (const task of running) {
+    task.addDoneCallback(discardSocket);
+    task.cancel();
+  }
+  if (running.size > 0) yield* wait(running);
 }
 
 /** Wait until one has connected, the newest has failed, or `delay` seconds are over. */
@@ -215,7 +214,7 @@ function* nextWinner(
   while (running.size > 0) {
     const timeout = deadline === null ? null : Math.max(deadline - loop.time(), 0);
     const [done] = yield* wait(running, { timeout, returnWhen: FIRST_COMPLETED });
-    for (const task of done as Set<Task<Socket>>) {
+    for (const task of done) {
       if (task._state === RESULT) return task;
       running.delete(task);
       // Known, even if nobody asks for it in the end.
@@ -311,13 +310,7 @@ export function* makeTransport<P extends BaseProtocol>(
   }
 }
 
-export const createConnection: <P extends BaseProtocol>(
-  loop: BaseEventLoop,
-  protocolFactory: () => P,
-  host: string | null,
-  port: number | string | null,
-  options: ConnectionOptions,
-) => Coroutine<Connection<P>> = /* @__PURE__ */ coroutine(function* createConnection<P extends BaseProtocol>(
+export const createConnection = /* @__PURE__ */ coroutine(function* createConnection<P extends BaseProtocol>(
   loop: BaseEventLoop,
   protocolFactory: () => P,
   host: string | null,
@@ -359,14 +352,9 @@ export const createConnection: <P extends BaseProtocol>(
     throw new RangeError('host and port was not specified and no sock specified');
   }
   return yield* makeTransport(loop, checkSocket(socket), protocolFactory, tls);
-}) as typeof createConnection;
+});
 
-export const createUnixConnection: <P extends BaseProtocol>(
-  loop: BaseEventLoop,
-  protocolFactory: () => P,
-  path: string | null,
-  options: UnixConnectionOptions,
-) => Coroutine<Connection<P>> = /* @__PURE__ */ coroutine(function* createUnixConnection<
+export const createUnixConnection = /* @__PURE__ */ coroutine(function* createUnixConnection<
   P extends BaseProtocol,
 >(
   loop: BaseEventLoop,
@@ -389,14 +377,9 @@ export const createUnixConnection: <P extends BaseProtocol>(
     throw new RangeError('no path and sock were specified');
   }
   return yield* makeTransport(loop, checkSocket(socket), protocolFactory, tls);
-}) as typeof createUnixConnection;
+});
 
-export const connectAcceptedSocket: <P extends BaseProtocol>(
-  loop: BaseEventLoop,
-  protocolFactory: () => P,
-  sock: Socket,
-  options: TlsOptions & { ssl?: TlsContext | null },
-) => Coroutine<Connection<P>> = /* @__PURE__ */ coroutine(function* connectAcceptedSocket<
+export const connectAcceptedSocket = /* @__PURE__ */ coroutine(function* connectAcceptedSocket<
   P extends BaseProtocol,
 >(
   loop: BaseEventLoop,
@@ -408,7 +391,7 @@ export const connectAcceptedSocket: <P extends BaseProtocol>(
   checkTls(ssl, null, options);
   const tls = ssl === null ? null : tlsSettings(checkContext(ssl, 'ssl'), true, null, options);
   return yield* makeTransport(loop, checkSocket(sock), protocolFactory, tls);
-}) as typeof connectAcceptedSocket;
+});
 
 /** Options of `loop.startTls`. */
 export interface StartTlsOptions extends TlsOptions {

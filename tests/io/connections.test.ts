@@ -185,7 +185,7 @@ describe('createConnection', () => {
       const group = yield* errorFrom(net().createConnection(factory, name.name, port, all));
       assert.ok(group instanceof ExceptionGroup);
       assert.deepEqual(
-        group.exceptions.map((each) => (each as Error).message),
+        group.exceptions.map((each) => each.message),
         texts,
       );
     }
@@ -297,21 +297,20 @@ describe('happy eyeballs', () => {
   ioTest('interleave: addresses of both families in turns', function* () {
     const tried: string[] = [];
     const original = Socket.prototype.connect;
-    // oxlint-disable-next-line typescript/no-explicit-any -- stands for all overloads of connect
-    Socket.prototype.connect = function connect(this: Socket, ...args: any[]) {
+    Socket.prototype.connect = function connect(this: Socket, ...args: unknown[]) {
       const [options] = (Array.isArray(args[0]) ? args[0] : args) as [{ host: string }];
       tried.push(options.host);
       return original.apply(this, args as never);
-    } as typeof original;
+    };
     try {
-      using name = named(['127.0.2.1', '127.0.2.2', '127.0.2.3', '::1', '::2']);
+      using name = named(['127.0.2.1', '127.0.2.2', '127.0.2.3', '::1', '::ffff:127.0.0.3']);
       const port = yield* closedPort();
       tried.length = 0;
       yield* errorFrom(net().createConnection(factory, name.name, port, { interleave: 2, allErrors: true }));
-      assert.deepEqual(tried, ['127.0.2.1', '127.0.2.2', '::1', '127.0.2.3', '::2']);
+      assert.deepEqual(tried, ['127.0.2.1', '127.0.2.2', '::1', '127.0.2.3', '::ffff:127.0.0.3']);
       tried.length = 0;
       yield* errorFrom(net().createConnection(factory, name.name, port, { happyEyeballsDelay: 1 }));
-      assert.deepEqual(tried, ['127.0.2.1', '::1', '127.0.2.2', '::2', '127.0.2.3']);
+      assert.deepEqual(tried, ['127.0.2.1', '::1', '127.0.2.2', '::ffff:127.0.0.3', '127.0.2.3']);
     } finally {
       Socket.prototype.connect = original;
     }
@@ -382,7 +381,7 @@ describe('cancelled connections', () => {
         return seed / 2 ** 31;
       };
       let cancelled = 0;
-      const deadline = performance.now() + 30_000;
+      const deadline = performance.now() + 10_000;
       let total = 0;
       while (total < 10_000 && performance.now() < deadline) {
         const tasks: Task<unknown>[] = [];

@@ -14,6 +14,7 @@ import {
   Server,
   sleep,
   type Transport,
+  wait,
   waitFor,
 } from 'asyncio-ts';
 import { VirtualEventLoop } from 'asyncio-ts/testing';
@@ -109,13 +110,9 @@ describe('createServer', () => {
       text,
       /^Error: error while attempting to bind on address \['127\.0\.0\.1', \d+\]: .*EADDRINUSE/,
     );
-    const error = yield* on(
-      fromPromise(
-        net()
-          .createServer(() => new Recorder(), '127.0.0.1', port)
-          .catch((e: unknown) => e) as Promise<unknown>,
-      ),
-    );
+    const failure = net().createTask(net().createServer(() => new Recorder(), '127.0.0.1', port));
+    yield* on(wait([failure]));
+    const error = failure.exception();
     assert.equal((error as NodeJS.ErrnoException).code, 'EADDRINUSE');
     // The first of them is free again.
     const again = yield* on(net().createServer(() => new Recorder(), '127.0.0.3', port));
@@ -428,7 +425,7 @@ describe('createUnixServer', () => {
     assert.equal(error, `Error: Address '${file}' is already in use`);
     assert.equal(statSync(file).isFile(), true);
     assert.match(
-      yield* thrownBy(net().createUnixServer(() => new Recorder(), `${file}/x/y`)),
+      yield* thrownBy(net().createUnixServer(() => new Recorder(), `${directory}/none/x`)),
       /ENOTDIR|EACCES|ENOENT/,
     );
   });

@@ -464,10 +464,11 @@ describe('startTls', () => {
     yield* from(once(secured, 'secureConnect'));
     yield* from(upgraded as unknown as Promise<Transport>);
     secured.write('inner');
-    yield* on((served[0] as Proxied).got(5));
-    assert.equal(served[0]?.text, 'inner');
+    const [proxied] = served as [Proxied];
+    yield* on(proxied.got(5));
+    assert.equal(proxied.text, 'inner');
     secured.end();
-    yield* on((served[0] as Proxied).lost);
+    yield* on(proxied.lost);
     secured.destroy();
     server.close();
     yield* on(server.waitClosed());

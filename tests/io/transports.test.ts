@@ -564,6 +564,7 @@ describe('protocols that throw', () => {
     yield* turns(1);
     assert.equal(contexts.length, 1);
     assert.match(contexts[0]?.message ?? '', /connectionLost/);
+    replaced(protocol);
     yield* from(peer[Symbol.asyncDispose]());
   });
 
