@@ -4,21 +4,22 @@ import type { BaseEventLoop } from '../core/base-events.ts';
 import { coroutine } from '../core/coroutines.ts';
 import { toSeconds } from '../core/events.ts';
 import { ExceptionGroup } from '../core/exception-groups.ts';
-import { asError, isCancelledError, TimeoutError } from '../core/exceptions.ts';
+import { asError, isBaseError, isCancelledError, TimeoutError } from '../core/exceptions.ts';
 import { repr } from '../core/format-helpers.ts';
 import { Future } from '../core/futures.ts';
 import { PENDING, RESULT } from '../core/running.ts';
 import type { Task } from '../core/tasks.ts';
-import type { Coroutine, Delay, Gen } from '../core/types.ts';
-import { FIRST_COMPLETED, gather, wait } from '../core/waiting.ts';
+import type { Delay, Gen } from '../core/types.ts';
+import { FIRST_COMPLETED, wait } from '../core/waiting.ts';
 import type { Address } from './addresses.ts';
 import { net } from './builtins.ts';
 import { type ResolvedAddress, resolve } from './resolve.ts';
 import type { BaseProtocol } from './protocols.ts';
-import { type ConnectionOwner, SocketTransport } from './socket-transport.ts';
+import { type ConnectionOwner, ignore, SocketTransport } from './socket-transport.ts';
 import {
   checkContext,
   handshake,
+  systemError,
   type TlsContext,
   type TlsOptions,
   type TlsSettings,
@@ -72,11 +73,10 @@ class ConnectFuture extends Future<Socket> {
     };
     const onError = (error: Error): void => {
       socket.off('connect', onConnect);
-      // What comes later is of no interest to anybody.
-      socket.on('error', () => {});
       if (this._state === PENDING) this._fail(error);
     };
-    socket.once('connect', onConnect).once('error', onError);
+    // The first hears what comes before there is a transport, and what nobody wants to know.
+    socket.on('error', ignore).once('connect', onConnect).once('error', onError);
   }
 
   override cancel(msg?: unknown): boolean {
@@ -87,7 +87,7 @@ class ConnectFuture extends Future<Socket> {
 
   /** Nobody wants the connection any more. */
   discard(): void {
-    this.#socket.on('error', () => {}).destroy();
+    this.#socket.destroy();
   }
 }
 
@@ -150,7 +150,7 @@ function* inTurn(
     try {
       return yield* connectTo(loop, address, locals);
     } catch (error) {
-      if (isCancelledError(error)) throw error;
+      if (isCancelledError(error) || isBaseError(error)) throw error;
       errors.push(asError(error));
     }
   }
@@ -159,7 +159,7 @@ function* inTurn(
 
 /**
  * Try an address each `delay` seconds, or as soon as the one before has failed; the first that answers wins, and the
- * others are closed. Counterpart: `staggered_race`.
+ * others are closed. Errors are noted in the order of the addresses. Counterpart: `staggered_race`.
  */
 function* staggered(
   loop: BaseEventLoop,
@@ -168,38 +168,66 @@ function* staggered(
   errors: Error[],
   delay: number,
 ): Gen<Socket | null> {
+  const tasks: Task<Socket>[] = [];
   const running = new Set<Task<Socket>>();
-  const waiting = [...addresses];
-  let winner: Socket | null = null;
+  let winner: Task<Socket> | null = null;
   try {
-    while (winner === null && (waiting.length > 0 || running.size > 0)) {
-      const next = waiting.shift();
-      if (next !== undefined) running.add(loop.createTask(() => connectTo(loop, next, locals)));
-      const [done] = yield* wait(running, {
-        timeout: waiting.length > 0 ? delay : null,
-        returnWhen: FIRST_COMPLETED,
-      });
-      for (const task of done as Set<Task<Socket>>) {
-        if (task._state !== RESULT) {
-          errors.push(asError(task.exception()));
-          running.delete(task);
-        } else if (winner === null) {
-          winner = task.result();
-          running.delete(task);
-        }
+    while (winner === null && (tasks.length < addresses.length || running.size > 0)) {
+      const next = addresses[tasks.length];
+      if (next !== undefined) {
+        const task = loop.createTask(() => connectTo(loop, next, locals));
+        tasks.push(task);
+        running.add(task);
       }
+      winner = yield* nextWinner(loop, running, tasks, tasks.length < addresses.length ? delay : null);
     }
-    return winner;
-  } finally {
-    for (const task of running) task.cancel();
-    if (running.size > 0) yield* endAll(running);
+    if (winner !== null) running.delete(winner);
+    yield* giveUp(running);
+  } catch (error) {
+    if (winner !== null) discardSocket(winner);
+    yield* giveUp(running);
+    throw error;
   }
+  if (winner !== null) return winner.result();
+  for (const task of tasks) errors.push(asError(task.exception()));
+  return null;
 }
 
-/** Wait for tasks that are cancelled; who has connected all the same is closed. */
-function* endAll(tasks: ReadonlySet<Task<Socket>>): Gen<void> {
-  const results = yield* gather([...tasks], { returnExceptions: true });
-  for (const result of results) if (!(result instanceof Error)) result.on('error', () => {}).destroy();
+/** End these attempts. Who has connected all the same is closed, also if nobody waits for it here. */
+function* giveUp(running: ReadonlySet<Task<Socket>>): Gen<void> {
+  for (const task of running) {
+    task.addDoneCallback(discardSocket);
+    task.cancel();
+  }
+  if (running.size > 0) yield* wait(running);
+}
+
+/** Wait until one has connected, the newest has failed, or `delay` seconds are over. */
+function* nextWinner(
+  loop: BaseEventLoop,
+  running: Set<Task<Socket>>,
+  tasks: readonly Task<Socket>[],
+  delay: number | null,
+): Gen<Task<Socket> | null> {
+  const newest = tasks[tasks.length - 1] as Task<Socket>;
+  const deadline = delay === null ? null : loop.time() + delay;
+  while (running.size > 0) {
+    const timeout = deadline === null ? null : Math.max(deadline - loop.time(), 0);
+    const [done] = yield* wait(running, { timeout, returnWhen: FIRST_COMPLETED });
+    for (const task of done) {
+      if (task._state === RESULT) return task;
+      running.delete(task);
+      // Known, even if nobody asks for it in the end.
+      if (!task.cancelled()) task.exception();
+    }
+    if (newest.done() || done.size === 0) return null;
+  }
+  return null;
+}
+
+function discardSocket(task: Future<Socket>): void {
+  if (task._state === RESULT) task.result().destroy();
+  else if (!task.cancelled()) task.exception();
 }
 
 /** What to throw when no address has answered. */
@@ -241,10 +269,12 @@ function checkTls(
   }
 }
 
-/** @throws RangeError for what is no connected socket of Node. */
+/** @throws RangeError for what is no socket of Node; TypeError for one that is encrypted already. */
 export function checkSocket(sock: unknown): Socket {
-  if (sock instanceof net().Socket) return sock;
-  throw new RangeError(`A Stream Socket was expected, got ${repr(sock)}`);
+  if (!(sock instanceof net().Socket))
+    throw new RangeError(`A Stream Socket was expected, got ${repr(sock)}`);
+  if ('encrypted' in sock) throw new TypeError('Socket cannot be of type TLSSocket');
+  return sock;
 }
 
 /** The protocol and the transport of a connected socket, once the protocol knows of it. */
@@ -256,18 +286,11 @@ export function* makeTransport<P extends BaseProtocol>(
   server: ConnectionOwner | null = null,
 ): Gen<Connection<P>> {
   let carrier = socket;
-  if (tls !== null) {
-    const secured = handshake(loop, socket, tls);
-    try {
-      carrier = yield* secured;
-    } catch (error) {
-      socket.on('error', () => {}).destroy();
-      throw error;
-    }
-  }
   let transport: SocketTransport | null = null;
+  socket.on('error', ignore);
   try {
     const protocol = protocolFactory();
+    if (tls !== null) carrier = yield* handshake(loop, socket, tls);
     const waiter = loop.createFuture<void>();
     transport = new SocketTransport(loop, carrier, protocol, {
       server,
@@ -277,19 +300,17 @@ export function* makeTransport<P extends BaseProtocol>(
     yield* waiter;
     return [transport, protocol];
   } catch (error) {
-    if (transport === null) carrier.on('error', () => {}).destroy();
-    else transport.close();
+    if (transport === null) {
+      carrier.destroy();
+      socket.destroy();
+    } else {
+      transport.close();
+    }
     throw error;
   }
 }
 
-export const createConnection: <P extends BaseProtocol>(
-  loop: BaseEventLoop,
-  protocolFactory: () => P,
-  host: string | null,
-  port: number | string | null,
-  options: ConnectionOptions,
-) => Coroutine<Connection<P>> = /* @__PURE__ */ coroutine(function* createConnection<P extends BaseProtocol>(
+export const createConnection = /* @__PURE__ */ coroutine(function* createConnection<P extends BaseProtocol>(
   loop: BaseEventLoop,
   protocolFactory: () => P,
   host: string | null,
@@ -331,14 +352,9 @@ export const createConnection: <P extends BaseProtocol>(
     throw new RangeError('host and port was not specified and no sock specified');
   }
   return yield* makeTransport(loop, checkSocket(socket), protocolFactory, tls);
-}) as typeof createConnection;
+});
 
-export const createUnixConnection: <P extends BaseProtocol>(
-  loop: BaseEventLoop,
-  protocolFactory: () => P,
-  path: string | null,
-  options: UnixConnectionOptions,
-) => Coroutine<Connection<P>> = /* @__PURE__ */ coroutine(function* createUnixConnection<
+export const createUnixConnection = /* @__PURE__ */ coroutine(function* createUnixConnection<
   P extends BaseProtocol,
 >(
   loop: BaseEventLoop,
@@ -361,14 +377,9 @@ export const createUnixConnection: <P extends BaseProtocol>(
     throw new RangeError('no path and sock were specified');
   }
   return yield* makeTransport(loop, checkSocket(socket), protocolFactory, tls);
-}) as typeof createUnixConnection;
+});
 
-export const connectAcceptedSocket: <P extends BaseProtocol>(
-  loop: BaseEventLoop,
-  protocolFactory: () => P,
-  sock: Socket,
-  options: TlsOptions & { ssl?: TlsContext | null },
-) => Coroutine<Connection<P>> = /* @__PURE__ */ coroutine(function* connectAcceptedSocket<
+export const connectAcceptedSocket = /* @__PURE__ */ coroutine(function* connectAcceptedSocket<
   P extends BaseProtocol,
 >(
   loop: BaseEventLoop,
@@ -380,7 +391,7 @@ export const connectAcceptedSocket: <P extends BaseProtocol>(
   checkTls(ssl, null, options);
   const tls = ssl === null ? null : tlsSettings(checkContext(ssl, 'ssl'), true, null, options);
   return yield* makeTransport(loop, checkSocket(sock), protocolFactory, tls);
-}) as typeof connectAcceptedSocket;
+});
 
 /** Options of `loop.startTls`. */
 export interface StartTlsOptions extends TlsOptions {
@@ -402,19 +413,38 @@ export const startTls = /* @__PURE__ */ coroutine(function* startTls(
   if (!(transport instanceof SocketTransport) || transport.getExtraInfo('sslcontext') !== null) {
     throw new TypeError(`transport ${transport} is not supported by startTls()`);
   }
+  yield* written(loop, transport);
+  if (transport.isClosing())
+    throw systemError('the connection was closed before the handshake of TLS', 'ECONNRESET');
   const { _owner: owner } = transport;
   const socket = transport._release();
-  let secured: Socket;
   try {
-    secured = yield* handshake(loop, socket, settings);
+    const secured = yield* handshake(loop, socket, settings);
+    return new SocketTransport(loop, secured, protocol, {
+      server: owner,
+      sslcontext: settings.context,
+      sslShutdownTimeout: settings.shutdownTimeout,
+    });
   } catch (error) {
-    socket.on('error', () => {}).destroy();
-    loop.callSoon(() => protocol.connectionLost(asError(error)));
+    socket.destroy();
+    if (isBaseError(error)) throw error;
+    const reason = isCancelledError(error) ? null : asError(error);
+    loop.callSoon(() => protocol.connectionLost(reason));
+    throw error;
+  } finally {
+    transport._released();
+  }
+});
+
+/** Wait until the last plain byte is out: what TLS writes goes past Node's buffer. */
+function* written(loop: BaseEventLoop, transport: SocketTransport): Gen<void> {
+  transport.pauseReading();
+  const future = loop.createFuture<void>();
+  if (!transport._whenWritten(() => future.done() || future.setResult())) return;
+  try {
+    yield* future;
+  } catch (error) {
+    transport.close();
     throw error;
   }
-  return new SocketTransport(loop, secured, protocol, {
-    server: owner,
-    sslcontext: settings.context,
-    sslShutdownTimeout: settings.shutdownTimeout,
-  });
-});
+}

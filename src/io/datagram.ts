@@ -14,6 +14,7 @@ import type { Address } from './addresses.ts';
 import { dgram, dns, net } from './builtins.ts';
 import type { NodeEventLoop } from './event-loop.ts';
 import { type AddrInfo, getaddrinfo, SOCK_DGRAM } from './names.ts';
+import { closed, opened } from './open-resources.ts';
 import type { DatagramProtocol } from './protocols.ts';
 import { DatagramTransport, WriteFlow } from './transports.ts';
 
@@ -121,7 +122,7 @@ export class UdpTransport extends DatagramTransport {
     this.#sendsAtOnce = opened.isOwn || this.#isConnected;
     this.#flow = new WriteFlow(loop, this);
     this.#opened = opened;
-    loop._resources.add(this);
+    opened(loop, this);
     this.#tell({ kind: 'made', waiter });
     opened.listen(
       (data, addr) => {
@@ -164,7 +165,7 @@ export class UdpTransport extends DatagramTransport {
         try {
           this.#call('connectionLost', () => protocol.connectionLost(null));
         } finally {
-          this._abandon();
+          this._dispose();
         }
     }
   }
@@ -295,10 +296,10 @@ export class UdpTransport extends DatagramTransport {
   }
 
   /** @internal The loop is over, and so is this. */
-  _abandon(): void {
+  _dispose(): void {
     this.#isClosing = true;
     this.#isLost = true;
-    this.#loop._resources.delete(this);
+    closed(this.#loop, this);
     this.#opened.close();
   }
 

@@ -10,7 +10,6 @@ import {
   setPlatformLoop,
 } from '../core/events.ts';
 import type { Host } from '../core/host.ts';
-import { logger } from '../core/log.ts';
 import type { Coroutine } from '../core/types.ts';
 import { NodeHost } from '../host/node.ts';
 import {
@@ -29,6 +28,7 @@ import {
   startTls,
   type UnixConnectionOptions,
 } from './connections.ts';
+import { closeAll } from './open-resources.ts';
 import {
   createServer,
   createUnixServer,
@@ -47,17 +47,13 @@ import { connectReadPipe, connectWritePipe } from './pipes.ts';
 import type { BaseProtocol, DatagramProtocol, Protocol, SubprocessProtocol } from './protocols.ts';
 import { SignalHandlers } from './signals.ts';
 
-/** What a loop that is closed has to let go. */
-export interface Resource {
-  _abandon(): void;
-}
-
 /**
  * A loop that runs on Node and knows its sockets, processes and signals.
  *
  * Source: CPython 3.14 `asyncio.selector_events.BaseSelectorEventLoop`.
  */
 export class NodeEventLoop extends BaseEventLoop {
+  /** As `BaseEventLoop.close`; closes the connections and servers of this loop that are still open, too. */
   /**
    * Connect to a host. The addresses of its name are tried in order; then `protocolFactory` makes the protocol, which
    * hears `connectionMade` before this is over.
@@ -185,8 +181,6 @@ export class NodeEventLoop extends BaseEventLoop {
     return sendfile(this, transport, file, offset, count, options.fallback ?? true);
   }
 
-  /** @internal What the end of the loop closes. */
-  readonly _resources = new Set<Resource>();
   #signals: SignalHandlers | null = null;
 
   /** As `BaseEventLoop.close`; also closes what is open, and removes the handlers of signals. */
@@ -194,10 +188,7 @@ export class NodeEventLoop extends BaseEventLoop {
     super.close();
     disownChildren(this);
     this.#signals?.clear();
-    for (const resource of this._resources) {
-      if (this.getDebug()) logger.warning(`unclosed transport ${resource}`);
-      resource._abandon();
-    }
+    closeAll(this);
   }
 
   /**

@@ -1,6 +1,7 @@
 /** Servers. Counterpart: `Server` of `asyncio/base_events.py`, and the servers of `asyncio/unix_events.py`. */
 import type { Server as NetServer, Socket } from 'node:net';
 import type { BaseEventLoop } from '../core/base-events.ts';
+import { Context, copyContextOrNull } from '../core/contextvars.ts';
 import { coroutine, inlineBody, methodCoroutine } from '../core/coroutines.ts';
 import type { AbstractEventLoop } from '../core/events.ts';
 import { isCancelledError, RuntimeError } from '../core/exceptions.ts';
@@ -15,11 +16,16 @@ import { fs, net } from './builtins.ts';
 import { makeTransport } from './connections.ts';
 import type { BaseProtocol } from './protocols.ts';
 import { type ResolvedAddress, resolve } from './resolve.ts';
-import type { SocketTransport } from './socket-transport.ts';
+import { closed, opened } from './open-resources.ts';
+import { ignore, type SocketTransport } from './socket-transport.ts';
 import { checkContext, type TlsContext, type TlsOptions, type TlsSettings, tlsSettings } from './tls.ts';
 
 /** Connections that the system keeps until they are accepted. CPython's value. */
 const BACKLOG = 100;
+
+/** Seconds between two reports that the system has no more descriptors or memory. CPython's value. */
+const ACCEPT_RETRY_DELAY = 1;
+const SHORTAGES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 /** Options that all servers take. */
 export interface UnixServerOptions extends TlsOptions {
@@ -99,7 +105,12 @@ export class Server extends AbstractServer {
   readonly #clients = new Set<SocketTransport>();
   /** Connections whose transport is not made yet: held back, or in the handshake of TLS. */
   readonly #early = new Set<Socket>();
-  #held: Socket[] = [];
+  readonly #backlog: number;
+  readonly #held: Socket[] = [];
+  /** What connections are accepted in: that of whoever has started it. */
+  #context: Context | null = null;
+  /** When a lack of resources may be reported again. */
+  #reportsAgainAt = 0;
   #waiters: Future<void>[] | null = [];
   #isServing = false;
   #forever: Future<never> | null = null;
@@ -110,16 +121,19 @@ export class Server extends AbstractServer {
     listeners: readonly NetServer[],
     protocolFactory: () => BaseProtocol,
     tls: TlsSettings | null,
+    backlog: number,
   ) {
     super();
     this.#loop = loop;
     this.#listeners = listeners;
     this.#protocolFactory = protocolFactory;
     this.#tls = tls;
+    this.#backlog = backlog;
     for (const listener of listeners) {
       listener.on('connection', (socket) => this.#onConnection(socket));
-      listener.on('error', (error) => this.#onError(error));
+      listener.on('error', (error) => this.#onError(error, listener));
     }
+    opened(loop, this);
   }
 
   /** The loop that it belongs to. */
@@ -143,9 +157,9 @@ export class Server extends AbstractServer {
     if (listeners === null) return;
     this.#listeners = null;
     this.#isServing = false;
+    closed(this.#loop, this);
     for (const listener of listeners) listener.close();
-    for (const socket of this.#held) socket.destroy();
-    this.#held = [];
+    for (const socket of this.#held.splice(0)) socket.destroy();
     this.#forever?.cancel();
     this.#forever = null;
     this.#maybeWake();
@@ -153,13 +167,13 @@ export class Server extends AbstractServer {
 
   /** Close every connection, after what is waiting was written. */
   closeClients(): void {
-    for (const transport of [...this.#clients]) transport.close();
+    for (const transport of this.#clients) transport.close();
     for (const socket of this.#early) socket.destroy();
   }
 
   /** Close every connection at once. */
   abortClients(): void {
-    for (const transport of [...this.#clients]) transport.abort();
+    for (const transport of this.#clients) transport.abort();
     for (const socket of this.#early) socket.destroy();
   }
 
@@ -216,6 +230,7 @@ export class Server extends AbstractServer {
     if (this.#listeners === null) throw new RuntimeError(`server ${this} is closed`);
     if (this.#isServing) return;
     this.#isServing = true;
+    this.#context = copyContextOrNull();
     for (const socket of this.#held.splice(0)) this.#accept(socket);
   }
 
@@ -265,22 +280,33 @@ export class Server extends AbstractServer {
     for (const waiter of waiters) if (!waiter.done()) waiter.setResult();
   }
 
+  /** @internal */
+  _dispose(): void {
+    this.close();
+  }
+
   #onConnection(socket: Socket): void {
     // An error before there is a transport: the connection is gone, and that is all.
     socket.on('error', ignore);
     if (this.#isServing) this.#accept(socket);
-    else if (this.#listeners === null) socket.destroy();
+    else if (this.#listeners === null || this.#held.length >= this.#backlog) socket.destroy();
     else this.#held.push(socket);
   }
 
   #accept(socket: Socket): void {
+    if (this.#loop.isClosed()) {
+      socket.destroy();
+      return;
+    }
     this.#early.add(socket);
     const accept = () => makeTransport(this.#loop, socket, this.#protocolFactory, this.#tls, this);
-    const task = this.#loop.createTask(accept, { name: 'accept' });
+    const context = this.#context?.copy() ?? new Context();
+    const task = this.#loop.createTask(accept, { name: 'accept', context });
     task.addDoneCallback(() => {
       this.#early.delete(socket);
-      socket.off('error', ignore);
       const error = task.cancelled() ? null : task.exception();
+      // A task that was cancelled before its first step has seen nothing of the connection.
+      if (task.cancelled()) socket.destroy();
       if (error !== null) this.#reportAccept(error);
       this.#maybeWake();
     });
@@ -288,15 +314,23 @@ export class Server extends AbstractServer {
 
   #reportAccept(error: Error): void {
     // A peer that gives up, or speaks no TLS, is its own affair.
-    if ((error as NodeJS.ErrnoException).code !== undefined) return;
+    if ((error as NodeJS.ErrnoException).code !== undefined && !this.#loop.getDebug()) return;
     this.#loop.callExceptionHandler({
       message: 'Error on transport creation for incoming connection',
       exception: error,
     });
   }
 
-  #onError(error: Error): void {
-    this.#loop.callExceptionHandler({ message: 'socket.accept() failed', exception: error, server: this });
+  #onError(error: NodeJS.ErrnoException, listener: NetServer): void {
+    const isShort = SHORTAGES.has(error.code ?? '');
+    // Node tries again by itself, and may fail each time.
+    if (isShort && this.#loop.time() < this.#reportsAgainAt) return;
+    if (isShort) this.#reportsAgainAt = this.#loop.time() + ACCEPT_RETRY_DELAY;
+    this.#loop.callExceptionHandler({
+      message: isShort ? 'socket.accept() out of system resource' : 'socket.accept() failed',
+      exception: error,
+      socket: new TransportSocket(listener),
+    });
   }
 
   override toString(): string {
@@ -307,8 +341,6 @@ export class Server extends AbstractServer {
     return this.toString();
   }
 }
-
-function ignore(): void {}
 
 const startServing = /* @__PURE__ */ methodCoroutine(
   'Server.startServing',
@@ -460,11 +492,14 @@ export const createServer = /* @__PURE__ */ coroutine(function* createServer(
   port: number | null,
   options: ServerOptions,
 ): Gen<Server> {
-  const { sock = null, family = 0 } = options;
+  const { sock = null, family = 0, backlog = BACKLOG } = options;
   const tls = serverTls(options);
   if (host === null && port === null) {
     if (sock === null) throw new RangeError('Neither host/port nor sock were specified');
-    return yield* finish(new Server(loop, [yield* adopt(loop, sock)], protocolFactory, tls), options);
+    return yield* finish(
+      new Server(loop, [yield* adopt(loop, sock)], protocolFactory, tls, backlog),
+      options,
+    );
   }
   if (sock !== null) throw new RangeError('host/port and sock can not be specified at the same time');
   const hosts = typeof host === 'string' || host === null ? [host] : [...host];
@@ -474,7 +509,7 @@ export const createServer = /* @__PURE__ */ coroutine(function* createServer(
       addresses.set(`${address.family} ${address.host}`, address);
   }
   const listeners = yield* listenOnAll(loop, [...addresses.values()], options);
-  return yield* finish(new Server(loop, listeners, protocolFactory, tls), options);
+  return yield* finish(new Server(loop, listeners, protocolFactory, tls, backlog), options);
 });
 
 export const createUnixServer = /* @__PURE__ */ coroutine(function* createUnixServer(
@@ -487,7 +522,10 @@ export const createUnixServer = /* @__PURE__ */ coroutine(function* createUnixSe
   const tls = serverTls(options);
   if (path === null) {
     if (sock === null) throw new RangeError('path was not specified, and no sock specified');
-    return yield* finish(new Server(loop, [yield* adopt(loop, sock)], protocolFactory, tls), options);
+    return yield* finish(
+      new Server(loop, [yield* adopt(loop, sock)], protocolFactory, tls, backlog),
+      options,
+    );
   }
   if (sock !== null) throw new RangeError('path and sock can not be specified at the same time');
   removeStale(path);
@@ -498,11 +536,11 @@ export const createUnixServer = /* @__PURE__ */ coroutine(function* createUnixSe
     yield* listening;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    const text = `Address ${repr(path)} is already in use`;
+    const text = `Address '${path}' is already in use`;
     throw Object.assign(new Error(text, { cause: error }), { code: 'EADDRINUSE' });
   }
   keepForeignFile(path, listener, cleanupSocket);
-  return yield* finish(new Server(loop, [listener], protocolFactory, tls), options);
+  return yield* finish(new Server(loop, [listener], protocolFactory, tls, backlog), options);
 });
 
 /** A socket file that nobody listens on any more is in the way. */
@@ -512,7 +550,7 @@ function removeStale(path: string): void {
     if (fs().statSync(path).isSocket()) fs().unlinkSync(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    logger.error(`Unable to check or remove stale UNIX socket ${repr(path)}: ${String(error)}`);
+    logger.error(`Unable to check or remove stale UNIX socket '${path}': ${String(error)}`);
   }
 }
 

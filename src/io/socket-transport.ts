@@ -1,19 +1,27 @@
 /** Transports on the sockets of Node. Counterpart: `_SelectorSocketTransport` of `asyncio/selector_events.py`. */
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { CipherNameAndProtocol, TLSSocket } from 'node:tls';
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { type Context, copyContextOrNull } from '../core/contextvars.ts';
-import { asError, isBaseError, NotImplementedError, RuntimeError } from '../core/exceptions.ts';
+import type { TimerHandle } from '../core/events.ts';
+import { asError, isBaseError, NotImplementedError, RuntimeError, TimeoutError } from '../core/exceptions.ts';
 import { typeName } from '../core/format-helpers.ts';
 import type { Future } from '../core/futures.ts';
 import { logger } from '../core/log.ts';
 import { current } from '../core/running.ts';
 import { peerAddress, socketAddress } from './addresses.ts';
+import { closed, opened } from './open-resources.ts';
 import { type BaseProtocol, BufferedProtocol, type Protocol } from './protocols.ts';
 import { Transport, WriteFlow } from './transports.ts';
 
-/** Writes to a lost connection that pass in silence. CPython's value. */
-const SILENT_WRITES = 5;
+/** The high mark of an encrypted connection, in bytes. CPython's value. */
+const TLS_HIGH_MARK = 512 * 1024;
+
+/** From this write to a lost connection on, each is warned about. CPython's value. */
+const WARNED_WRITES = 5;
+
+/** Listens to errors that are of no interest, since an 'error' that nobody hears ends the process. */
+export function ignore(): void {}
 
 /** Who wants to know how many connections there are: a server. */
 export interface ConnectionOwner {
@@ -47,20 +55,27 @@ export class SocketTransport extends Transport {
   #protocol: BaseProtocol;
   #isBuffered = false;
   /** What has come in and was not delivered yet. */
-  #chunks: Buffer[] = [];
+  readonly #chunks: Buffer[] = [];
   #hasEnded = false;
   #isEndDelivered = false;
   #isQueued = false;
   #hasStarted = false;
   #isPaused = false;
   #isClosing = false;
+  /** Nothing can be written any more. */
   #isLost = false;
+  /** The protocol has heard its last word, or the socket belongs to another transport. */
   #isReleased = false;
+  /** TLS takes the socket over, and this one is what can still end it. */
+  #isHandingOver = false;
   #hasWrittenEof = false;
   #failure: Error | null = null;
   #lateWrites = 0;
+  /** Runs until TLS has said goodbye. */
+  #goodbye: TimerHandle | null = null;
+  #whenWritten: (() => void) | null = null;
   readonly #onFlushed = (): void => {
-    if (this.#flow.isPaused) this.#queue();
+    if (this.#flow.isPaused || this.#isClosing || this.#whenWritten !== null) this.#flushed();
   };
 
   constructor(
@@ -76,17 +91,18 @@ export class SocketTransport extends Transport {
     this.#server = server;
     this.#isTls = sslcontext !== null;
     this.#shutdownTimeout = sslShutdownTimeout;
-    this.#flow = new WriteFlow(loop, this);
+    this.#flow = new WriteFlow(loop, this, this.#isTls ? TLS_HIGH_MARK : undefined);
     this.#protocol = protocol;
     this._context = copyContextOrNull();
     this.setProtocol(protocol);
     this.#listen();
+    opened(loop, this);
     server?._attach(this);
     if (waiter === null) {
       loop.callSoon(() => this.#start());
       return;
     }
-    loop.callSoon(() => protocol.connectionMade(this));
+    loop.callSoon(protocol.connectionMade.bind(protocol), this);
     loop.callSoon(() => this.#start());
     loop.callSoon(() => {
       if (!waiter.done()) waiter.setResult();
@@ -95,11 +111,21 @@ export class SocketTransport extends Transport {
 
   #listen(): void {
     const socket = this.#socket;
+    if (!this.#isTls) {
+      // Sockets that others have made end themselves with their peer, and wait for more to send.
+      socket.allowHalfOpen = true;
+      socket.setNoDelay(true);
+    }
     socket.pause();
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
     socket.on('close', this.#onClose);
+    if (socket.destroyed) {
+      // Gone before anybody listened.
+      this.#failure = socket.errored;
+      this.#isLost = true;
+    }
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -119,14 +145,15 @@ export class SocketTransport extends Transport {
   };
 
   readonly #onClose = (): void => {
-    this.#isLost = true;
-    this.#isClosing = true;
-    this.#queue();
+    this.#goodbye?.cancel();
+    // Node closes what has ended both ways; here that is the protocol's to do.
+    if (this.#hasWrittenEof && this.#hasEnded && this.#failure === null && !this.#isClosing) return;
+    this.#lose(null);
   };
 
   #start(): void {
     this.#hasStarted = true;
-    if (!this.#isPaused && !this.#isClosing) this.#socket.resume();
+    if (this.isReading()) this.#socket.resume();
     if (this.#chunks.length > 0 || this.#hasEnded || this.#isLost) this.#queue();
   }
 
@@ -136,68 +163,118 @@ export class SocketTransport extends Transport {
     this.#loop._push(this);
   }
 
+  /** Something was written. */
+  #flushed(): void {
+    const isEmpty = this.#socket.writableLength === 0;
+    if (isEmpty) this.#whenWritten?.();
+    if (isEmpty && this.#isClosing && !this.#isTls) this.#lose(null);
+    else if (this.#flow.isPaused) this.#queue();
+  }
+
   /** @internal One handle: tell the protocol what has happened since the last one. */
   _run(): void {
     current.driver = null;
     current.owner = this;
     this.#isQueued = false;
     if (this.#isReleased || !this.#hasStarted) return;
-    try {
-      this.#deliver();
-      if (this.#hasEnded && !this.#isPaused && this.#chunks.length === 0) this.#deliverEnd();
-      if (!this.#isLost) this.#flow.maybeResume();
-    } catch (error) {
-      if (isBaseError(error)) throw error;
-      this.#fatal(error, 'Fatal error: protocol.dataReceived() call failed.');
-    }
-    if (this.#isLost) this.#deliverLoss();
+    if (this.#chunks.length > 0) this.#deliver();
+    if (this.#hasEnded && !this.#isEndDelivered) this.#deliverEnd();
+    if (this.#flow.isPaused && !this.#isLost) this.#flow.maybeResume();
+    if (this.#isLost && !this.#holdsLoss()) this.#deliverLoss();
+  }
+
+  /**
+   * A loss is held back as long as the protocol wants no data and some came before it, as a loop that does not look at
+   * the socket would not know of it; unless a writer has to know.
+   */
+  #holdsLoss(): boolean {
+    return (
+      this.#isPaused &&
+      !this.#isClosing &&
+      (this.#chunks.length > 0 || (this.#hasEnded && !this.#isEndDelivered)) &&
+      !this.#flow.isPaused &&
+      this.#lateWrites === 0
+    );
   }
 
   #deliver(): void {
-    while (this.#chunks.length > 0 && !this.#isPaused && !(this.#isClosing && !this.#isLost)) {
-      const chunk = this.#chunks.shift() as Buffer;
-      if (this.#isBuffered) this.#fill(this.#protocol as BufferedProtocol, chunk);
-      else (this.#protocol as Protocol).dataReceived(chunk);
+    const chunks = this.#chunks;
+    try {
+      // Each call may pause, close, or change the protocol.
+      while (this.isReading()) {
+        const chunk = chunks.shift();
+        if (chunk === undefined) return;
+        if (this.#isBuffered) this.#fill(chunk);
+        else (this.#protocol as Protocol).dataReceived(chunk);
+      }
+    } catch (error) {
+      this.#fatal(error, 'dataReceived');
     }
   }
 
-  #fill(protocol: BufferedProtocol, chunk: Buffer): void {
-    let rest = chunk;
-    while (rest.length > 0) {
-      const buffer = protocol.getBuffer(-1);
+  /** Put as much of `chunk` into the protocol's buffer as there is room; the rest comes next. */
+  #fill(chunk: Buffer): void {
+    const protocol = this.#protocol as BufferedProtocol;
+    let buffer: Uint8Array;
+    try {
+      buffer = protocol.getBuffer(-1);
       if (buffer.length === 0) throw new RuntimeError('getBuffer() returned an empty buffer');
-      const size = Math.min(rest.length, buffer.length);
-      buffer.set(rest.subarray(0, size));
+    } catch (error) {
+      this.#fatal(error, 'getBuffer');
+      return;
+    }
+    const size = Math.min(chunk.length, buffer.length);
+    buffer.set(size === chunk.length ? chunk : chunk.subarray(0, size));
+    if (size < chunk.length) this.#chunks.unshift(chunk.subarray(size));
+    try {
       protocol.bufferUpdated(size);
-      rest = rest.subarray(size);
+    } catch (error) {
+      this.#fatal(error, 'bufferUpdated');
     }
   }
 
   #deliverEnd(): void {
-    if (this.#isEndDelivered || (this.#isClosing && !this.#isLost)) return;
+    if (this.#chunks.length > 0 || !this.isReading()) return;
     this.#isEndDelivered = true;
-    const keepOpen = (this.#protocol as Protocol).eofReceived?.();
-    if (!keepOpen || this.#isTls) this.close();
+    if (this.#loop.getDebug()) logger.debug(`${this} received EOF`);
+    try {
+      const keepOpen = (this.#protocol as Protocol).eofReceived?.();
+      if (keepOpen && !this.#isTls) return;
+      if (keepOpen) logger.warning('returning true from eofReceived() has no effect when using ssl');
+      this.close();
+    } catch (error) {
+      this.#fatal(error, 'eofReceived');
+    }
   }
 
   #deliverLoss(): void {
-    if (this.#isReleased) return;
     this.#isReleased = true;
-    this.#chunks = [];
+    this.#isClosing = true;
+    this.#chunks.length = 0;
     try {
       this.#protocol.connectionLost(this.#failure);
     } catch (error) {
       if (isBaseError(error)) throw error;
-      this.#report(error, 'protocol.connectionLost() failed');
+      this.#report(error, `Exception in callback ${this.#protocol.constructor.name}.connectionLost()`);
     } finally {
-      this.#server?._detach(this);
+      this.#forget();
     }
   }
 
-  /** A protocol method has thrown: it is told, and the connection closed. */
-  #fatal(error: unknown, message: string): void {
-    this.#report(error, message);
-    this.#forceClose(asError(error));
+  #forget(): void {
+    closed(this.#loop, this);
+    this.#server?._detach(this);
+  }
+
+  /** A method of the protocol has thrown: the connection ends. An error of the system is nobody's mistake. */
+  #fatal(error: unknown, method: string): void {
+    if (isBaseError(error)) throw error;
+    const message = `Fatal error: protocol.${method}() call failed.`;
+    if (!isSystemError(error)) this.#report(error, message);
+    else if (this.#loop.getDebug()) logger.debug(`${this}: ${message}: ${error}`);
+    this.#isClosing = true;
+    this.#chunks.length = 0;
+    this.#lose(asError(error));
   }
 
   #report(error: unknown, message: string): void {
@@ -205,27 +282,31 @@ export class SocketTransport extends Transport {
     this.#loop.callExceptionHandler({ message, exception: error, transport: this, protocol });
   }
 
-  #forceClose(error: Error | null): void {
-    this.#isClosing = true;
-    this.#chunks = [];
+  /** The connection is over: the protocol hears of it in the next iteration. */
+  #lose(error: Error | null): void {
     this.#failure ??= error;
+    this.#isLost = true;
     this.#socket.destroy();
+    this.#whenWritten?.();
+    this.#queue();
   }
 
   /** @internal Give the socket back, with what was read and not delivered, for another transport. */
   _release(): Socket {
     const socket = this.#socket;
     this.#isReleased = true;
-    this.#isClosing = true;
+    this.#isHandingOver = true;
     socket
       .off('data', this.#onData)
       .off('end', this.#onEnd)
       .off('error', this.#onError)
-      .off('close', this.#onClose);
+      .off('close', this.#onClose)
+      .on('error', ignore);
     socket.pause();
-    for (const chunk of this.#chunks.reverse()) socket.unshift(chunk);
-    this.#chunks = [];
-    this.#server?._detach(this);
+    // What comes after the end would not be heard; there is nothing to be had from it.
+    if (this.#hasEnded) socket.destroy();
+    else for (const chunk of this.#chunks.reverse()) socket.unshift(chunk);
+    this.#chunks.length = 0;
     return socket;
   }
 
@@ -239,9 +320,32 @@ export class SocketTransport extends Transport {
     return this.#flow.isPaused;
   }
 
+  /** @internal The socket has found its other transport, or is gone. */
+  _released(): void {
+    this.#isHandingOver = false;
+    this.#isClosing = true;
+    this.#isLost = true;
+    this.#forget();
+  }
+
+  /** @internal */
+  _dispose(): void {
+    this.#isReleased = true;
+    this.#isClosing = true;
+    this.#isLost = true;
+    this.#socket.destroy();
+  }
+
   /** @internal */
   get _owner(): ConnectionOwner | null {
     return this.#server;
+  }
+
+  /** @internal Call back when nothing waits to be written any more, or nothing can be; false if that is so already. */
+  _whenWritten(callback: () => void): boolean {
+    if (this.#isLost || this.#socket.writableLength === 0) return false;
+    this.#whenWritten = callback;
+    return true;
   }
 
   override getProtocol(): BaseProtocol {
@@ -260,24 +364,30 @@ export class SocketTransport extends Transport {
   }
 
   override close(): void {
-    if (this.#isClosing) return;
+    if (this.#isHandingOver) this.#socket.destroy();
+    if (this.#isClosing || this.#isReleased) return;
     this.#isClosing = true;
-    this.#chunks = [];
+    this.#chunks.length = 0;
     const socket = this.#socket;
-    if (this.#isTls) this.#limitGoodbye();
-    // Reads on, so that an end or a reset of the peer is seen; what comes is dropped.
-    if (socket.writableLength === 0 && !this.#isTls) socket.destroy();
-    else socket.destroySoon();
-  }
-
-  /** A peer that does not read must not keep a closed connection for ever. */
-  #limitGoodbye(): void {
-    const timer = this.#loop.callLater(this.#shutdownTimeout, () => this.#socket.destroy());
-    this.#socket.once('close', () => timer.cancel());
+    if (this.#isTls && !this.#isLost) {
+      // The peer answers the goodbye. Leaving before that resets the connection, and with it what it has not read yet.
+      this.#goodbye = this.#loop.callLater(this.#shutdownTimeout, () =>
+        this.#lose(new TimeoutError('SSL shutdown timed out')),
+      );
+      socket.resume();
+      socket.end();
+      return;
+    }
+    if (this.#isLost || socket.writableLength === 0) this.#lose(null);
+    else socket.pause();
   }
 
   override abort(): void {
-    if (!this.#isLost) this.#forceClose(null);
+    if (this.#isHandingOver) this.#socket.destroy();
+    if (this.#isReleased) return;
+    this.#isClosing = true;
+    this.#chunks.length = 0;
+    this.#lose(null);
   }
 
   override isReading(): boolean {
@@ -288,48 +398,46 @@ export class SocketTransport extends Transport {
     if (!this.isReading()) return;
     this.#isPaused = true;
     this.#socket.pause();
+    if (this.#loop.getDebug()) logger.debug(`${this} pauses reading`);
   }
 
   override resumeReading(): void {
-    if (!this.#isPaused || this.#isClosing) return;
+    if (!this.#isPaused || this.#isClosing || this.#isReleased) return;
     this.#isPaused = false;
-    if (this.#hasStarted) this.#socket.resume();
-    if (this.#chunks.length > 0 || this.#hasEnded) this.#queue();
+    if (this.#loop.getDebug()) logger.debug(`${this} resumes reading`);
+    if (!this.#hasStarted) return;
+    this.#socket.resume();
+    if (this.#chunks.length > 0 || this.#hasEnded || this.#isLost) this.#queue();
   }
 
   override write(data: Uint8Array): void {
-    if (!(data instanceof Uint8Array)) {
-      throw new TypeError(
-        `data argument must be a bytes-like object, not '${typeName(data)}': give a Buffer or Uint8Array, as in Buffer.from(text)`,
-      );
-    }
+    checkBytes(data);
     if (this.#hasWrittenEof) throw new RuntimeError('Cannot call write() after writeEof()');
-    if (data.length === 0) return;
-    const socket = this.#socket;
-    if (this.#isLost || socket.destroyed) {
-      if (this.#lateWrites++ >= SILENT_WRITES) logger.warning('socket.send() raised exception.');
-      return;
-    }
-    // The rest of a connection that closes is its buffer.
-    if (this.#isClosing) return;
-    if (socket.writableLength + data.length <= this.#flow.low) {
-      socket.write(data);
-      return;
-    }
-    socket.write(data, this.#onFlushed);
+    if (data.length === 0 || !this.#canWrite()) return;
+    this.#socket.write(data, this.#onFlushed);
     this.#flow.maybePause();
   }
 
   override writelines(data: Iterable<Uint8Array>): void {
     if (this.#hasWrittenEof) throw new RuntimeError('Cannot call writelines() after writeEof()');
+    const chunks = [...data];
+    for (const chunk of chunks) checkBytes(chunk);
+    if (chunks.length === 0 || !this.#canWrite()) return;
     const socket = this.#socket;
     socket.cork();
-    try {
-      for (const chunk of data) this.write(chunk);
-    } finally {
-      socket.uncork();
-    }
+    for (const chunk of chunks) if (chunk.length > 0) socket.write(chunk, this.#onFlushed);
+    socket.uncork();
     this.#flow.maybePause();
+  }
+
+  #canWrite(): boolean {
+    // TLS ends what it writes when it is closed; else what is waiting may still grow.
+    if (!this.#isLost && !this.#socket.destroyed && !(this.#isClosing && this.#isTls)) return true;
+    if (++this.#lateWrites >= WARNED_WRITES)
+      logger.warning(this.#isTls ? 'SSL connection is closed' : 'socket.send() raised exception.');
+    // A loss that was held back is one no more.
+    if (this.#isLost && !this.#isReleased) this.#queue();
+    return false;
   }
 
   override writeEof(): void {
@@ -357,14 +465,32 @@ export class SocketTransport extends Transport {
   }
 
   override toString(): string {
-    const state = this.#isReleased ? 'closed' : this.#isClosing ? 'closing' : 'open';
-    const details = [state];
+    const details: string[] = [this.constructor.name];
+    if (this.#isReleased) details.push('closed');
+    else if (this.#isClosing) details.push('closing');
     if (!this.#isReleased) {
-      details.push(this.isReading() ? 'reading' : 'idle');
-      details.push(`bufsize=${this.getWriteBufferSize()}`);
+      const size = this.getWriteBufferSize();
+      details.push(`read=${this.isReading() ? 'polling' : 'idle'}`);
+      details.push(`write=<${size > 0 ? 'polling' : 'idle'}, bufsize=${size}>`);
     }
-    return `<${this.constructor.name} ${details.join(' ')}>`;
+    return `<${details.join(' ')}>`;
   }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+}
+
+function checkBytes(data: unknown): void {
+  if (data instanceof Uint8Array) return;
+  throw new TypeError(
+    `data argument must be a bytes-like object, not '${typeName(data)}': give a Buffer or Uint8Array, as in Buffer.from(text)`,
+  );
+}
+
+/** What CPython calls an OSError: an error of a call of the system. */
+function isSystemError(error: unknown): boolean {
+  return typeof (error as Partial<NodeJS.ErrnoException> | null)?.syscall === 'string';
 }
 
 function extraInfo(socket: Socket, sslcontext: unknown): Record<string, unknown> {
@@ -375,12 +501,12 @@ function extraInfo(socket: Socket, sslcontext: unknown): Record<string, unknown>
   };
   if (sslcontext === null) return extra;
   const tls = socket as TLSSocket;
-  const { name, version, standardName } = tls.getCipher();
+  const cipher = tls.getCipher() as CipherNameAndProtocol | null;
   return {
     ...extra,
     sslcontext,
     ssl_object: tls,
-    cipher: [standardName || name, version, null],
+    cipher: cipher === null ? null : [cipher.standardName || cipher.name, cipher.version, null],
     compression: null,
     peercert: emptyToNull(tls.getPeerCertificate()),
   };

@@ -1,6 +1,6 @@
 /** Encrypted connections. Counterpart: `asyncio/sslproto.py`; here the work is Node's. */
 import type { Socket } from 'node:net';
-import type { SecureContext, TLSSocket, TLSSocketOptions } from 'node:tls';
+import type { SecureContext, SecureContextOptions, TLSSocket, TLSSocketOptions } from 'node:tls';
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { toSeconds } from '../core/events.ts';
 import { repr } from '../core/format-helpers.ts';
@@ -8,6 +8,7 @@ import { Future } from '../core/futures.ts';
 import { PENDING } from '../core/running.ts';
 import type { Delay } from '../core/types.ts';
 import { net, tls } from './builtins.ts';
+import { ignore } from './socket-transport.ts';
 
 /** Node's `tls.SecureContext`, or the options of `tls.connect` or `tls.TLSSocket`: `ca`, `cert`, `key`, `rejectUnauthorized`, … */
 export type TlsContext = SecureContext | Readonly<Record<string, unknown>>;
@@ -18,7 +19,10 @@ const SHUTDOWN_TIMEOUT = 30;
 
 /** How a connection is to be encrypted. */
 export interface TlsSettings {
+  /** As the caller gave it. */
   readonly context: TlsContext;
+  /** What Node makes of it. */
+  readonly options: TLSSocketOptions;
   readonly isServer: boolean;
   /** The name that the certificate must be for; empty: any. */
   readonly serverHostname: string;
@@ -40,8 +44,13 @@ export function tlsSettings(
   serverHostname: string | null,
   options: TlsOptions,
 ): TlsSettings {
+  const given = context === true ? {} : checkContext(context, 'ssl');
+  const socketOptions: TLSSocketOptions = isSecureContext(given) ? { secureContext: given } : { ...given };
+  // Made once for all connections of a server, and what is wrong with it is told here.
+  if (isServer) socketOptions.secureContext ??= tls().createSecureContext(given as SecureContextOptions);
   return {
-    context: context === true ? {} : checkContext(context, 'ssl'),
+    context: given,
+    options: socketOptions,
     isServer,
     serverHostname: serverHostname ?? '',
     handshakeTimeout: positive(options.sslHandshakeTimeout, HANDSHAKE_TIMEOUT, 'sslHandshakeTimeout'),
@@ -83,23 +92,30 @@ class HandshakeFuture extends Future<TLSSocket> {
     );
     const settle = (): boolean => {
       timer.cancel();
-      socket.off('error', fail).off('close', onClose).off('secure', onSecure).off('secureConnect', onSecure);
+      socket
+        .off('error', fail)
+        .off('_tlsError', fail)
+        .off('close', onClose)
+        .off('secure', onSecure)
+        .off('secureConnect', onSecure);
       return this._state === PENDING;
     };
     const fail = (error: Error): void => {
       const isPending = settle();
-      // What comes later is of no interest to anybody.
-      socket.on('error', () => {});
       socket.destroy();
       if (isPending) this._fail(error);
     };
     const onClose = (): void =>
       fail(systemError('the connection was closed during the handshake of TLS', 'ECONNRESET'));
     const onSecure = (): void => {
-      if (settle()) this.setResult(socket);
+      const refusal = isServer ? verifyPeer(socket, settings.options) : null;
+      if (refusal !== null) fail(refusal);
+      else if (settle()) this.setResult(socket);
     };
     socket
+      .on('error', ignore)
       .on('error', fail)
+      .on('_tlsError', fail)
       .on('close', onClose)
       .on(isServer ? 'secure' : 'secureConnect', onSecure);
   }
@@ -116,27 +132,60 @@ export function systemError(message: string, code: string): NodeJS.ErrnoExceptio
   return Object.assign(new Error(message), { code });
 }
 
-/** Begin the handshake on a connection. */
-export function handshake(loop: BaseEventLoop, socket: Socket, settings: TlsSettings): Future<TLSSocket> {
-  const { context, isServer, serverHostname } = settings;
-  const options: TLSSocketOptions = isSecureContext(context) ? { secureContext: context } : { ...context };
-  const { TLSSocket, connect, createSecureContext } = tls();
-  let secured: TLSSocket;
-  if (isServer) {
-    options.secureContext ??= createSecureContext(options as object);
-    secured = new TLSSocket(socket, { ...options, isServer: true });
-  } else {
-    const isName = serverHostname !== '' && net().isIP(serverHostname) === 0;
-    secured = connect({
-      ...options,
-      socket,
-      ...(isName && { servername: serverHostname }),
-      // Without a name there is nothing that the certificate could be for, as with CPython's check_hostname=False.
-      ...(serverHostname === '' ? { checkServerIdentity: () => undefined } : { host: serverHostname }),
-    });
+/** The server's side of a TLSSocket that no `tls.Server` has made: what that one does with it. */
+interface ServedSocket {
+  readonly ssl: { verifyError(): NodeJS.ErrnoException | null | undefined };
+  authorized: boolean;
+  authorizationError: unknown;
+  /** From now on its errors are its own, and no longer events for its server. */
+  _releaseControl(): boolean;
+}
+
+/** Whether the client is who it has to be; if not, why. */
+function verifyPeer(secured: TLSSocket, options: TLSSocketOptions): Error | null {
+  const socket = secured as unknown as ServedSocket;
+  socket._releaseControl();
+  if (!options.requestCert) return null;
+  const error = socket.ssl.verifyError();
+  if (!error) {
+    socket.authorized = true;
+    return null;
   }
-  secured.allowHalfOpen = false;
-  return new HandshakeFuture(loop, secured, settings);
+  socket.authorizationError = error.code;
+  return options.rejectUnauthorized === false ? null : error;
+}
+
+/** Begin the handshake on a connection. If it cannot even begin, the connection is closed. */
+export function handshake(loop: BaseEventLoop, socket: Socket, settings: TlsSettings): Future<TLSSocket> {
+  socket.on('error', ignore);
+  try {
+    if (socket.destroyed)
+      throw systemError('the connection was closed before the handshake of TLS', 'ECONNRESET');
+    const secured = settings.isServer ? accept(socket, settings) : connect(socket, settings);
+    secured.allowHalfOpen = false;
+    return new HandshakeFuture(loop, secured, settings);
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+function accept(socket: Socket, { options }: TlsSettings): TLSSocket {
+  const { TLSSocket } = tls();
+  // As a server of Node has it: who asks for a certificate wants a valid one.
+  const rejectUnauthorized = options.rejectUnauthorized !== false;
+  return new TLSSocket(socket, { ...options, rejectUnauthorized, isServer: true });
+}
+
+function connect(socket: Socket, { options, serverHostname }: TlsSettings): TLSSocket {
+  const isName = serverHostname !== '' && net().isIP(serverHostname) === 0;
+  return tls().connect({
+    ...options,
+    socket,
+    ...(isName && { servername: serverHostname }),
+    // Without a name there is nothing that the certificate could be for, as with CPython's check_hostname=False.
+    ...(serverHostname === '' ? { checkServerIdentity: () => undefined } : { host: serverHostname }),
+  });
 }
 
 function isSecureContext(context: TlsContext): context is SecureContext {

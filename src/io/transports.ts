@@ -219,18 +219,21 @@ export type FlowingTransport = Pick<WriteTransport, 'getWriteBufferSize' | 'getP
 export class WriteFlow {
   readonly #loop: BaseEventLoop;
   readonly #transport: FlowingTransport;
-  high = HIGH_MARK;
-  low = HIGH_MARK / 4;
+  readonly #defaultHigh: number;
+  high: number;
+  low: number;
   isPaused = false;
 
-  constructor(loop: BaseEventLoop, transport: FlowingTransport, high = HIGH_MARK) {
+  constructor(loop: BaseEventLoop, transport: FlowingTransport, defaultHigh = HIGH_MARK) {
     this.#loop = loop;
     this.#transport = transport;
-    this.setLimits(high, null);
+    this.#defaultHigh = defaultHigh;
+    this.high = defaultHigh;
+    this.low = Math.trunc(defaultHigh / 4);
   }
 
   setLimits(high: number | null | undefined, low: number | null | undefined): void {
-    const newHigh = high ?? (low === null || low === undefined ? HIGH_MARK : 4 * low);
+    const newHigh = high ?? (low === null || low === undefined ? this.#defaultHigh : 4 * low);
     const newLow = low ?? Math.trunc(newHigh / 4);
     if (!(newHigh >= newLow && newLow >= 0))
       throw new RangeError(`high (${newHigh}) must be >= low (${newLow}) must be >= 0`);

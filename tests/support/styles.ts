@@ -71,8 +71,8 @@ function asyncFunctions<A extends unknown[], T>(make: (...args: A) => Steps<T>):
   };
 }
 
-// Seen by the compiler as generator functions both, so that a test has one type.
-const styles: Style[] = [
+/** Both. Seen by the compiler as generator functions, so that a test has one type. */
+export const styles: Style[] = [
   { name: 'generators', fn: generators },
   { name: 'async functions', fn: asyncFunctions as unknown as Style['fn'] },
 ].map((style) => ({

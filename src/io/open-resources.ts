@@ -1,0 +1,37 @@
+/**
+ * What a loop has opened, so that nothing of it outlives the loop. No counterpart in CPython, where a transport that
+ * nobody holds any more is closed by its destructor, and sockets do not keep the process alive.
+ */
+import type { BaseEventLoop } from '../core/base-events.ts';
+import { logger } from '../core/log.ts';
+
+/** Something that keeps the process alive until it is closed. */
+export interface OpenResource {
+  /** Give it back at once: its loop is closed, and nobody will hear of it any more. */
+  _dispose(): void;
+}
+
+const resources = new WeakMap<BaseEventLoop, Set<OpenResource>>();
+
+/** `resource` is open, and belongs to `loop`. */
+export function opened(loop: BaseEventLoop, resource: OpenResource): void {
+  const open = resources.get(loop);
+  if (open === undefined) resources.set(loop, new Set([resource]));
+  else open.add(resource);
+}
+
+/** `resource` is closed. */
+export function closed(loop: BaseEventLoop, resource: OpenResource): void {
+  resources.get(loop)?.delete(resource);
+}
+
+/** Close what a loop that is closed itself has left open. Debug mode names it. */
+export function closeAll(loop: BaseEventLoop): void {
+  const open = resources.get(loop);
+  if (open === undefined) return;
+  resources.delete(loop);
+  for (const resource of open) {
+    if (loop.getDebug()) logger.warning(`unclosed transport ${resource}`);
+    resource._dispose();
+  }
+}
