@@ -14,7 +14,7 @@ import type { Address } from './addresses.ts';
 import { dgram, dns, net } from './builtins.ts';
 import type { NodeEventLoop } from './event-loop.ts';
 import { type AddrInfo, getaddrinfo, SOCK_DGRAM } from './names.ts';
-import { closed, opened } from './open-resources.ts';
+import { closed, opened as noteOpened } from './open-resources.ts';
 import type { DatagramProtocol } from './protocols.ts';
 import { DatagramTransport, WriteFlow } from './transports.ts';
 
@@ -122,7 +122,7 @@ export class UdpTransport extends DatagramTransport {
     this.#sendsAtOnce = opened.isOwn || this.#isConnected;
     this.#flow = new WriteFlow(loop, this);
     this.#opened = opened;
-    opened(loop, this);
+    noteOpened(loop, this);
     this.#tell({ kind: 'made', waiter });
     opened.listen(
       (data, addr) => {
