@@ -18,6 +18,7 @@ import type { Coroutine, Gen } from '../core/types.ts';
 import { type Gate, LineWaiter, Passage, TurnWaiter, WaiterLine } from '../core/waiter-line.ts';
 import { asBuffer, ByteBuffer, EMPTY } from './byte-buffer.ts';
 import { Protocol } from './protocols.ts';
+import { SocketTransport } from './socket-transport.ts';
 import { fetchFrom, readerToNode, readerToWeb, writerToNode, writerToWeb } from './stream-interop.ts';
 import type {
   Connection as LoopConnection,
@@ -1003,6 +1004,7 @@ const upgrade = /* @__PURE__ */ methodCoroutine(
     const serverSide = protocol._clientConnectedCb !== null;
     yield* writer.drain();
     const loop = connection.loop as NodeEventLoop;
+    returnBytes(connection);
     const transport = yield* loop.startTls(connection.transport, protocol, sslcontext, {
       ...options,
       serverSide,
@@ -1011,6 +1013,13 @@ const upgrade = /* @__PURE__ */ methodCoroutine(
     protocol._replaceTransport(transport);
   },
 );
+
+/** What the reader has got and nobody has read is the beginning of the handshake. */
+function returnBytes({ transport, reader }: Connection): void {
+  if (!(transport instanceof SocketTransport) || reader === null || reader._buffer.length === 0) return;
+  transport.pauseReading();
+  transport._unread(reader._buffer.takeAll());
+}
 
 const dispose = /* @__PURE__ */ methodCoroutine(
   'StreamWriter[Symbol.asyncDispose]',

@@ -21,7 +21,7 @@ const TEST_MS = 10_000;
 
 /** The running loop, with its connections. */
 export function net(): EventLoop {
-  return getRunningLoop() as EventLoop;
+  return getRunningLoop();
 }
 
 /** A test of `steps` on a real loop for each style. */

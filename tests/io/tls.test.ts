@@ -15,6 +15,7 @@ import {
   type Server,
   setLogger,
   sleep,
+  startServer,
   type TlsContext,
   type Transport,
 } from 'asyncio-ts';
@@ -423,6 +424,39 @@ describe('startTls', () => {
       protocol.events.filter((event) => event === 'made' || event === 'lost'),
       ['made', 'lost'],
     );
+  });
+
+  ioTest('P48, F6: streams go on with TLS, also in the segment of the line before it', function* () {
+    const line = 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n';
+    const served = net().createFuture<string[]>();
+    const server = yield* on(
+      startServer(
+        async (reader, writer) => {
+          const first = String(await reader.readline());
+          await writer.startTls(ssl);
+          served.setResult([first, String(await reader.readexactly(5))]);
+          writer.write(Buffer.from('answer'));
+          writer.close();
+          await writer.waitClosed();
+        },
+        '127.0.0.1',
+        0,
+      ),
+    );
+    const socket = yield* from(connectRaw(portOf(server)));
+    socket.cork();
+    socket.write(line);
+    const secured = tlsConnect({ socket, ca: cert });
+    socket.uncork();
+    secured.on('error', () => {});
+    yield* from(once(secured, 'secureConnect'));
+    secured.write('inner');
+    assert.deepEqual(yield* on(served), [line, 'inner']);
+    const [answer] = (yield* from(once(secured, 'data'))) as [Buffer];
+    assert.equal(String(answer), 'answer');
+    secured.end();
+    server.close();
+    yield* on(server.waitClosed());
   });
 
   ioTest('P48, F6: a first line and the ClientHello in one segment', function* () {
