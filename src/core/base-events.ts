@@ -406,6 +406,15 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     if (!this.#isAwake) this.#wake();
   }
 
+  /** @internal As `_push`, for what an outside event has brought: the next event waits until that is done. */
+  _pushPromptly(entry: Ready): void {
+    this.#ready.push(entry);
+    if (this.#isAwake || this.#run === null) return;
+    this.#isAwake = true;
+    if (this._host.promptly === undefined) this._host.soon();
+    else this._host.promptly();
+  }
+
   /** @internal Add a timer. */
   _schedule(timer: Timed): void {
     this._timers.push(timer);

@@ -113,6 +113,11 @@ export class NodeHost implements Host {
     setImmediate(this.#turnAround);
   }
 
+  promptly(): void {
+    idle.delete(this);
+    nextTick(this.#turnAround);
+  }
+
   wait(when: number): void {
     idle.add(this);
     if (this.#timer !== null && when === this.#timerWhen) return;

@@ -15,6 +15,9 @@ import { Transport, WriteFlow } from './transports.ts';
 /** Writes to a lost connection that pass in silence. CPython's value. */
 const SILENT_WRITES = 5;
 
+/** The transport that the last bytes came to. */
+let lastToRead: SocketTransport | null = null;
+
 /** Who wants to know how many connections there are: a server. */
 export interface ConnectionOwner {
   _attach(transport: SocketTransport): void;
@@ -105,7 +108,17 @@ export class SocketTransport extends Transport {
   readonly #onData = (chunk: Buffer): void => {
     if (this.#isClosing) return;
     this.#chunks.push(chunk);
-    if (!this.#isPaused) this.#queue();
+    if (this.#isPaused) return;
+    if (lastToRead !== this) {
+      lastToRead = this;
+      this.#queue();
+      return;
+    }
+    if (this.#isQueued || this.#loop.isClosed()) return;
+    this.#isQueued = true;
+    // It is the only one that reads now. At once, since Node reads on, up to two megabytes, until it is told to pause;
+    // of several connections, one turn serves all.
+    this.#loop._pushPromptly(this);
   };
 
   readonly #onEnd = (): void => {
@@ -119,6 +132,7 @@ export class SocketTransport extends Transport {
   };
 
   readonly #onClose = (): void => {
+    if (lastToRead === this) lastToRead = null;
     this.#isLost = true;
     this.#isClosing = true;
     this.#queue();
@@ -223,6 +237,7 @@ export class SocketTransport extends Transport {
       .off('error', this.#onError)
       .off('close', this.#onClose);
     socket.pause();
+    if (lastToRead === this) lastToRead = null;
     for (const chunk of this.#chunks.reverse()) socket.unshift(chunk);
     this.#chunks = [];
     this.#server?._detach(this);
