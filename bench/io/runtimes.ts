@@ -14,6 +14,8 @@ export interface Runtime {
   readonly file: string;
   /** Before the arguments of the part. */
   readonly args: readonly string[];
+  /** Before `args`, to look at memory without garbage. */
+  readonly withoutGarbage: readonly string[];
   /** What its echo is called in the program. */
   readonly echo: string;
 }
@@ -65,7 +67,7 @@ export function findRuntimes(options: Options, note: (text: string) => void): Ru
     const known = { name, title, parts, echo };
     if (program.endsWith('.js')) {
       const args = [pathOf(`io/programs/${program}`, BUILT)];
-      found.push({ ...known, version: nodeVersion, file: options.node, args });
+      found.push({ ...known, version: nodeVersion, file: options.node, args, withoutGarbage: ['--expose-gc'] });
       continue;
     }
     const version = versions[name.replace('-protocol', '')] ?? null;
@@ -73,7 +75,7 @@ export function findRuntimes(options: Options, note: (text: string) => void): Ru
     else if (version === null) note(`without ${title}: ${options.python} does not have it`);
     else {
       const args = ['-B', pathOf(`io/programs/${program}`, SOURCES), ...flags];
-      found.push({ ...known, version, file: interpreter, args });
+      found.push({ ...known, version, file: interpreter, args, withoutGarbage: [] });
     }
   }
   return found;

@@ -84,12 +84,14 @@ function bulk(name: string, mib: number, quickMib: number, slow: boolean): Workl
     part: 'bulk',
     async measure(runtime, { quick }) {
       const size = quick ? quickMib : mib;
-      await using sender = start(runtime, 'send');
+      const flags = slow ? runtime.withoutGarbage : [];
+      const flagged = { ...runtime, args: [...flags, ...runtime.args] };
+      await using sender = start(flagged, 'send');
       const { port } = await sender.hear<{ port: number }>();
-      await using receiver = start(runtime, 'receive', port, slow ? 1 : 0);
+      await using receiver = start(flagged, 'receive', port, slow ? 1 : 0);
       await receiver.hear();
       // The first bytes make the heap as large as it will be.
-      await receiver.ask(String((size / 4) * MIB));
+      await receiver.ask(String((slow ? size : size / 4) * MIB));
       const both = () => Promise.all([sender, receiver].map((program) => program.ask<Usage>('usage')));
       const [sender0, receiver0] = await both();
       const { seconds } = await receiver.ask<Taken>(String(size * MIB));
@@ -123,7 +125,7 @@ export const WORKLOADS: readonly Workload[] = [
   echo(100),
   connections,
   bulk('bulk', 1024, 256, false),
-  bulk('bulk_slow', 64, 16, true),
+  bulk('bulk_slow', 32, 16, true),
   spawn('spawn', 1),
   spawn('spawn_10', 10),
 ];

@@ -498,6 +498,8 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     if (this.#run === null) return;
     current.loop = this;
     current.drainScope = null;
+    // Async code has got as far as it can: what it has let go on in these microtasks, too.
+    this.#attention &= LEAVE;
     try {
       this.#pump();
     } catch (error) {
