@@ -27,7 +27,9 @@ function lookup(runtime: string, workload: string, figure: string): number | und
   const figures = rounds.get(`${workload} ${runtime}`)?.flatMap((round) => round[figure] ?? []);
   if (figures === undefined || figures.length === 0) return undefined;
   // Of what must not grow, the worst.
-  return ['rate', 'left', 'sender', 'receiver'].includes(figure) ? Math.max(...figures) : Math.min(...figures);
+  return ['rate', 'left', 'sender', 'receiver'].includes(figure)
+    ? Math.max(...figures)
+    : Math.min(...figures);
 }
 
 async function measure(runtime: Runtime, workload: Workload, round: number): Promise<void> {
@@ -92,7 +94,11 @@ const TABLES: readonly (readonly [title: string, rows: readonly Row[], ratios: b
   ],
 ];
 
-function printTable(title: string, rows: readonly Row[], cell: (runtime: Runtime, row: Row) => string | null) {
+function printTable(
+  title: string,
+  rows: readonly Row[],
+  cell: (runtime: Runtime, row: Row) => string | null,
+) {
   const lines = rows.map((row) => runtimes.map((runtime) => cell(runtime, row)));
   const columns = runtimes.map((_, column) => lines.some((line) => line[column] !== null));
   const kept = <T>(list: readonly T[]): T[] => list.filter((_, column) => columns[column]);

@@ -67,7 +67,13 @@ export function findRuntimes(options: Options, note: (text: string) => void): Ru
     const known = { name, title, parts, echo };
     if (program.endsWith('.js')) {
       const args = [pathOf(`io/programs/${program}`, BUILT)];
-      found.push({ ...known, version: nodeVersion, file: options.node, args, withoutGarbage: ['--expose-gc'] });
+      found.push({
+        ...known,
+        version: nodeVersion,
+        file: options.node,
+        args,
+        withoutGarbage: ['--expose-gc'],
+      });
       continue;
     }
     const version = versions[name.replace('-protocol', '')] ?? null;

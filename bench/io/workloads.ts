@@ -48,7 +48,7 @@ function echo(connections: number): Workload {
     part: 'echo',
     measure: (runtime, setting) =>
       withLoad(runtime, setting, async (server, load) => {
-        const messages = setting.quick ? 20_000 : 50_000;
+        const messages = setting.quick ? 20_000 : 30_000;
         await load.ask(`open ${connections}`);
         await load.ask(`exchange ${messages / 4}`);
         const before = await server.ask<Usage>('usage');
