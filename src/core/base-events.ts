@@ -405,6 +405,12 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     if (!this.#isAwake) this.#wake();
   }
 
+  /** @internal As `_push`, for what an outside event has brought: the next event waits until that is done. */
+  _pushPromptly(entry: Ready): void {
+    this.#ready.push(entry);
+    this.#wake(true);
+  }
+
   /** @internal Add a timer. */
   _schedule(timer: Timed): void {
     this._timers.push(timer);
@@ -440,10 +446,12 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     );
   }
 
-  #wake(): void {
+  #wake(isPrompt = false): void {
     if (this.#run === null || this.#isAwake) return;
     this.#isAwake = true;
-    this._host.soon();
+    const host = this._host;
+    if (isPrompt && host.promptly !== undefined) host.promptly();
+    else host.soon();
   }
 
   /** @internal The host calls: run what is ready. */
@@ -488,6 +496,8 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     if (this.#run === null) return;
     current.loop = this;
     current.drainScope = null;
+    // Async code has got as far as it can: what it has let go on in these microtasks, too.
+    this.#attention &= LEAVE;
     try {
       this.#pump();
     } catch (error) {

@@ -79,6 +79,8 @@ export interface Host {
   closed?(): Promise<void>;
   /** Call `turn` soon, after outside events had a chance to come in. */
   soon(): void;
+  /** In a callback for an outside event: call `turn` when it is over, before the next event's. Else as `soon`. */
+  promptly?(): void;
   /** Nothing is ready: call `turn` at `when` (seconds of the clock, `Infinity` for never) unless `soon` comes first. */
   wait(when: number): void;
   /** Call `next` when the microtask queue has drained, before any later macrotask. */

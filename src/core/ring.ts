@@ -51,8 +51,11 @@ export class Ring<T> {
   }
 
   clear(): void {
-    this.#slots = emptySlots(this.#firstSize);
-    this.#mask = this.#firstSize - 1;
+    // Slots are emptied one by one: those of a ring that is neither full nor grown are as new.
+    if (this.head !== this.tail || this.#mask >= this.#firstSize) {
+      this.#slots = emptySlots(this.#firstSize);
+      this.#mask = this.#firstSize - 1;
+    }
     this.head = 0;
     this.tail = 0;
   }

@@ -78,6 +78,7 @@ export class NodeHost implements Host {
   };
   // Two hops: the microtask queue is empty when Node goes over to the next-tick queue.
   readonly #hop = (): void => nextTick(this.#next);
+  readonly #hopToTurn = (): void => nextTick(this.#turnAround);
 
   time(): number {
     const [seconds, nanoseconds] = hrtime();
@@ -111,6 +112,11 @@ export class NodeHost implements Host {
   soon(): void {
     idle.delete(this);
     setImmediate(this.#turnAround);
+  }
+
+  promptly(): void {
+    idle.delete(this);
+    void settled.then(this.#hopToTurn);
   }
 
   wait(when: number): void {

@@ -23,6 +23,9 @@ const WARNED_WRITES = 5;
 /** Listens to errors that are of no interest, since an 'error' that nobody hears ends the process. */
 export function ignore(): void {}
 
+/** The transport that the last bytes came to. */
+let lastToRead: SocketTransport | null = null;
+
 /** Who wants to know how many connections there are: a server. */
 export interface ConnectionOwner {
   _attach(transport: SocketTransport): void;
@@ -131,7 +134,17 @@ export class SocketTransport extends Transport {
   readonly #onData = (chunk: Buffer): void => {
     if (this.#isClosing) return;
     this.#chunks.push(chunk);
-    if (!this.#isPaused) this.#queue();
+    if (this.#isPaused) return;
+    if (lastToRead !== this) {
+      lastToRead = this;
+      this.#queue();
+      return;
+    }
+    if (this.#isQueued || this.#loop.isClosed()) return;
+    this.#isQueued = true;
+    // It is the only one that reads now. At once, since Node reads on, up to two megabytes, until it is told to pause;
+    // of several connections, one turn serves all.
+    this.#loop._pushPromptly(this);
   };
 
   readonly #onEnd = (): void => {
@@ -145,6 +158,7 @@ export class SocketTransport extends Transport {
   };
 
   readonly #onClose = (): void => {
+    if (lastToRead === this) lastToRead = null;
     this.#goodbye?.cancel();
     // Node closes what has ended both ways; here that is the protocol's to do.
     if (this.#hasWrittenEof && this.#hasEnded && this.#failure === null && !this.#isClosing) return;
@@ -303,6 +317,7 @@ export class SocketTransport extends Transport {
       .off('close', this.#onClose)
       .on('error', ignore);
     socket.pause();
+    if (lastToRead === this) lastToRead = null;
     // What comes after the end would not be heard; there is nothing to be had from it.
     if (this.#hasEnded) socket.destroy();
     else for (const chunk of this.#chunks.reverse()) socket.unshift(chunk);
