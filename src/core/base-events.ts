@@ -101,7 +101,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   #debug = false;
   /** Whether somebody looks at every step: debug mode, or the host. */
   #isObserved: boolean;
-  readonly #steps: StepObserver | null;
+  readonly #steps: StepObserver | undefined;
   #currentHandle: Ready | null = null;
   #stepStart = 0;
   #taskFactory: TaskFactory | null = null;
@@ -114,8 +114,8 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   constructor(host: Host) {
     super();
     this._host = host;
-    this.#steps = host.steps ?? null;
-    this.#isObserved = this.#steps !== null;
+    this.#steps = host.steps;
+    this.#isObserved = host.steps !== undefined;
   }
 
   /**
@@ -236,7 +236,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
   /** Debug mode: places of creation and of awaits, slow callbacks, cancellations that cannot be delivered. */
   override setDebug(enabled: boolean): void {
     this.#debug = enabled;
-    this.#isObserved = enabled || this.#steps !== null;
+    this.#isObserved = enabled || this.#steps !== undefined;
     this._notesAwaits = enabled;
     if (enabled) notes.awaits = true;
     unawaited.debug = enabled;
@@ -450,8 +450,7 @@ export abstract class BaseEventLoop extends AbstractEventLoop {
     if (this.#run === null || this.#isAwake) return;
     this.#isAwake = true;
     const host = this._host;
-    if (isPrompt && host.promptly !== undefined) host.promptly();
-    else host.soon();
+    ((isPrompt && host.promptly) || host.soon).call(host);
   }
 
   /** @internal The host calls: run what is ready. */

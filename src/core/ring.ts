@@ -51,8 +51,9 @@ export class Ring<T> {
   }
 
   clear(): void {
-    // Slots are emptied one by one: those of a ring that is neither full nor grown are as new.
-    if (this.head !== this.tail || this.#mask >= this.#firstSize) {
+    if (this.#mask < this.#firstSize) {
+      this.#slots.fill(undefined);
+    } else {
       this.#slots = emptySlots(this.#firstSize);
       this.#mask = this.#firstSize - 1;
     }

@@ -314,7 +314,7 @@ export async function run<T>(
       if (isDeadlock(failure?.error)) throw failure.error;
       if (failure === null || !isDeadlock(error)) throw error;
       // The program's own error is what has led here.
-      logger.error(`at the end of the run: ${error.message}`);
+      logger.error(error.message);
       throw failure.error;
     });
   }

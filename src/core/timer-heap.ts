@@ -31,11 +31,6 @@ export class TimerHeap {
     return this.#timers.length === 0 ? Number.POSITIVE_INFINITY : (this.#whens[0] as number);
   }
 
-  /** The deadlines, in no order. */
-  get whens(): Float64Array {
-    return this.#whens.subarray(0, this.size);
-  }
-
   push(timer: Timed): void {
     const place = this.#timers.length;
     if (place === this.#whens.length) this.#resize(place * 2);

@@ -348,7 +348,7 @@ describe('a deadlock', () => {
       );
     });
     assert.equal(String(error), 'RangeError: why it ended');
-    assert.match(lines.join('\n'), /^error: at the end of the run: deadlock: 1 task waits .*'stubborn'/s);
+    assert.match(lines.join('\n'), /^error: deadlock: 1 task waits .*'stubborn'/s);
   });
 
   test('in virtual time has the places, too', async () => {

@@ -8,6 +8,7 @@ import { current } from '../../core/running.ts';
 import { notes } from '../../core/task-notes.ts';
 import { eagerTaskFactory, type Task, type TaskOptions } from '../../core/tasks.ts';
 import type { Body, CoroutineLike, ExceptionContext, Gen, Suspend } from '../../core/types.ts';
+import type { Timed } from '../../core/timer-heap.ts';
 import { takeUnawaited } from '../../core/unawaited.ts';
 import { type Director, ExploringHost } from './exploring-host.ts';
 import type { Chooser, Mode } from './schedule.ts';
@@ -50,6 +51,7 @@ const REAL_IO = '\n(an exploration does not wait for real timers or I/O: sim.ste
 /** Numbers its tasks from 1, so that they have the same names in every run. */
 export class ExploringLoop extends BaseEventLoop {
   #unnamed = 0;
+  #timers: Timed[] = [];
   onTask: ((task: Task<any>) => unknown) | null = null;
 
   override createTask<T>(coro: CoroutineLike<T>, options?: TaskOptions): Task<T> {
@@ -57,6 +59,20 @@ export class ExploringLoop extends BaseEventLoop {
     const task = super.createTask(coro, { ...options, name });
     this.onTask?.(task);
     return task;
+  }
+
+  /** @internal */
+  override _schedule(timer: Timed): void {
+    super._schedule(timer);
+    this.#timers.push(timer);
+  }
+
+  /** The earliest deadline from `time` on, or `Infinity`. */
+  firstDeadlineFrom(time: number): number {
+    let first = Number.POSITIVE_INFINITY;
+    this.#timers = this.#timers.filter((timer) => timer._place >= 0);
+    for (const { _when: when } of this.#timers) if (when >= time && when < first) first = when;
+    return first;
   }
 }
 
@@ -143,8 +159,7 @@ export class Attempt implements Director, Run {
       // Nothing to run: `idle` is called.
       if (count === 0 && !this.#hasDueTimers) return;
       const events = this.#events();
-      let next = Number.POSITIVE_INFINITY;
-      for (const when of timers.whens) if (when >= end && when < next) next = when;
+      const next = this.loop.firstDeadlineFrom(end);
       const orders = events + (next === Number.POSITIVE_INFINITY ? 0 : 1);
       const choice = this.#choose(orders, this.#liveTargets());
       if (choice === 0) break;
