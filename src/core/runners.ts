@@ -93,7 +93,7 @@ export class Runner {
       interruption = leave;
       task.cancel();
       stopReporting = loop._host.every?.(SHUTDOWN_REPORT_SECONDS, () =>
-        logger.warning(`interrupted, but this goes on (a second signal ends the process)\n  ${task}`),
+        logger.warning(`interrupted, but it goes on (a second signal ends it)\n  ${task}`),
       );
     }, this.#options.handleSigterm);
     try {
