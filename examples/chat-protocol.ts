@@ -76,7 +76,8 @@ async function main(port: number | null): Promise<void> {
     const [, actual] = server.sockets[0]!.getsockname();
     if (port === null) return await visit(Number(actual));
     console.log(`listening on 127.0.0.1:${actual}`);
-    await server.serveForever();
+    // Until Ctrl-C cancels it.
+    await getRunningLoop().createFuture<never>();
   } finally {
     server.close();
     server.closeClients();

@@ -8,7 +8,7 @@
  *   node chat.js --port 8888  serves until Ctrl-C; try `nc 127.0.0.1 8888` in two windows
  */
 import { parseArgs } from 'node:util';
-import { run, startServer, type StreamReader, type StreamWriter } from 'asyncio-ts';
+import { getRunningLoop, run, startServer, type StreamReader, type StreamWriter } from 'asyncio-ts';
 import { visit } from './embedded/chat-visitors.ts';
 
 /** Who has more than this waiting does not read: no reason to fill our memory. */
@@ -52,7 +52,8 @@ async function main(port: number | null): Promise<void> {
     const [, actual] = server.sockets[0]!.getsockname();
     if (port === null) return await visit(Number(actual));
     console.log(`listening on 127.0.0.1:${actual}`);
-    await server.serveForever();
+    // Until Ctrl-C cancels it.
+    await getRunningLoop().createFuture<never>();
   } finally {
     server.close();
     server.closeClients();

@@ -69,7 +69,7 @@ async function leave(server: Server): Promise<void> {
 async function main(port: number | null): Promise<void> {
   const server = await startServer(serve, '127.0.0.1', port ?? 0);
   const [, actual] = server.sockets[0]!.getsockname();
-  log(`server: listening on ${port === null ? 'a free port' : actual}`);
+  log(`server: listening on ${port === null ? 'a free port' : `127.0.0.1:${actual}`}`);
   const visitors = port === null ? createTask(() => visitAll(Number(actual))) : null;
   try {
     // Until the signal cancels it.

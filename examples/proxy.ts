@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import {
   coroutine,
   type Gen,
+  getRunningLoop,
   openConnection,
   run,
   type Server,
@@ -133,7 +134,8 @@ function* main(): Gen<void> {
     const [host = '', port] = values.to.split(':');
     const proxy = yield* startProxy(host, Number(port), Number(values.port ?? 0));
     console.log(`127.0.0.1:${portOf(proxy)} leads to ${values.to}`);
-    yield* proxy.serveForever();
+    // Until Ctrl-C cancels it.
+    yield* getRunningLoop().createFuture<never>();
   }
   const server = yield* startServer(work, '127.0.0.1', 0);
   const proxy = yield* startProxy('127.0.0.1', portOf(server), 0);
