@@ -74,7 +74,7 @@ async function main(port: number | null): Promise<void> {
   const server = await getRunningLoop().createServer(() => new Chat(room), '127.0.0.1', port ?? 0);
   try {
     const [, actual] = server.sockets[0]!.getsockname();
-    if (port === null) return await visit(Number(actual));
+    if (port === null) return await visit(actual);
     console.log(`listening on 127.0.0.1:${actual}`);
     // Until Ctrl-C cancels it.
     await getRunningLoop().createFuture<never>();

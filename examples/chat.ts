@@ -50,7 +50,7 @@ async function main(port: number | null): Promise<void> {
   const server = await startServer(serve, '127.0.0.1', port ?? 0);
   try {
     const [, actual] = server.sockets[0]!.getsockname();
-    if (port === null) return await visit(Number(actual));
+    if (port === null) return await visit(actual);
     console.log(`listening on 127.0.0.1:${actual}`);
     // Until Ctrl-C cancels it.
     await getRunningLoop().createFuture<never>();

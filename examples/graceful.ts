@@ -70,7 +70,7 @@ async function main(port: number | null): Promise<void> {
   const server = await startServer(serve, '127.0.0.1', port ?? 0);
   const [, actual] = server.sockets[0]!.getsockname();
   log(`server: listening on ${port === null ? 'a free port' : `127.0.0.1:${actual}`}`);
-  const visitors = port === null ? createTask(() => visitAll(Number(actual))) : null;
+  const visitors = port === null ? createTask(() => visitAll(actual)) : null;
   try {
     // Until the signal cancels it.
     await getRunningLoop().createFuture<never>();

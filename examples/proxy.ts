@@ -73,7 +73,7 @@ function isConnectionError(error: unknown): boolean {
   return ['ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
-const portOf = (server: Server): number => Number(server.sockets[0]!.getsockname()[1]);
+const portOf = (server: Server): number => server.sockets[0]!.getsockname()[1];
 
 const startProxy = (host: string, port: number, at: number) =>
   startServer((reader, writer) => forward(reader, writer, host, port), '127.0.0.1', at);
