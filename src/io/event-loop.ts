@@ -38,6 +38,7 @@ import {
 } from './server.ts';
 import type { TlsContext, TlsOptions } from './tls.ts';
 import { sendfile } from './sendfile.ts';
+import { BaseTransport } from './transports.ts';
 import type { ReadTransport, SubprocessTransport, Transport, WriteTransport } from './transports.ts';
 import type { Address } from './addresses.ts';
 import { createDatagramEndpoint, type DatagramOptions, type UdpTransport } from './datagram.ts';
@@ -195,7 +196,8 @@ export class NodeEventLoop extends BaseEventLoop {
     disownChildren(this);
     this.#signals?.clear();
     for (const resource of this._resources) {
-      if (this.getDebug()) logger.warning(`unclosed transport ${resource}`);
+      if (this.getDebug())
+        logger.warning(`unclosed ${resource instanceof BaseTransport ? 'transport ' : ''}${resource}`);
       resource._abandon();
     }
   }

@@ -13,6 +13,7 @@ import { sleep } from '../core/waiting.ts';
 import { type Address, toAddress } from './addresses.ts';
 import { fs, net } from './builtins.ts';
 import { makeTransport } from './connections.ts';
+import type { NodeEventLoop } from './event-loop.ts';
 import type { BaseProtocol } from './protocols.ts';
 import { type ResolvedAddress, resolve } from './resolve.ts';
 import type { SocketTransport } from './socket-transport.ts';
@@ -120,6 +121,7 @@ export class Server extends AbstractServer {
       listener.on('connection', (socket) => this.#onConnection(socket));
       listener.on('error', (error) => this.#onError(error));
     }
+    (loop as Partial<NodeEventLoop>)._resources?.add(this);
   }
 
   /** The loop that it belongs to. */
@@ -143,6 +145,7 @@ export class Server extends AbstractServer {
     if (listeners === null) return;
     this.#listeners = null;
     this.#isServing = false;
+    (this.#loop as Partial<NodeEventLoop>)._resources?.delete(this);
     for (const listener of listeners) listener.close();
     for (const socket of this.#held) socket.destroy();
     this.#held = [];
@@ -245,6 +248,14 @@ export class Server extends AbstractServer {
     const waiter = this.#loop.createFuture<void>();
     this.#waiters.push(waiter);
     yield* waiter;
+  }
+
+  /** @internal The loop is closed: nobody will ever accept again. */
+  _abandon(): void {
+    for (const listener of this.#listeners ?? []) listener.close();
+    this.#listeners = null;
+    this.#isServing = false;
+    for (const socket of [...this.#held.splice(0), ...this.#early]) socket.destroy();
   }
 
   /** @internal */

@@ -9,6 +9,7 @@ import type { Future } from '../core/futures.ts';
 import { logger } from '../core/log.ts';
 import { current } from '../core/running.ts';
 import { peerAddress, socketAddress } from './addresses.ts';
+import type { NodeEventLoop } from './event-loop.ts';
 import { type BaseProtocol, BufferedProtocol, type Protocol } from './protocols.ts';
 import { Transport, WriteFlow } from './transports.ts';
 
@@ -82,6 +83,7 @@ export class SocketTransport extends Transport {
     this.setProtocol(protocol);
     this.#listen();
     server?._attach(this);
+    (loop as Partial<NodeEventLoop>)._resources?.add(this);
     if (waiter === null) {
       loop.callSoon(() => this.#start());
       return;
@@ -183,6 +185,7 @@ export class SocketTransport extends Transport {
   #deliverLoss(): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
+    (this.#loop as Partial<NodeEventLoop>)._resources?.delete(this);
     this.#chunks = [];
     try {
       this.#protocol.connectionLost(this.#failure);
@@ -212,11 +215,19 @@ export class SocketTransport extends Transport {
     this.#socket.destroy();
   }
 
+  /** @internal The loop is closed. What a connection that closes has to write goes out if the peer takes it. */
+  _abandon(): void {
+    if (this.#isClosing) this.#socket.unref();
+    else this.#socket.destroy();
+    this.#isClosing = true;
+  }
+
   /** @internal Give the socket back, with what was read and not delivered, for another transport. */
   _release(): Socket {
     const socket = this.#socket;
     this.#isReleased = true;
     this.#isClosing = true;
+    (this.#loop as Partial<NodeEventLoop>)._resources?.delete(this);
     socket
       .off('data', this.#onData)
       .off('end', this.#onEnd)
