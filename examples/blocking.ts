@@ -6,16 +6,16 @@
  * ten reads of a slow server take ten times as long in one way, and as long as one in the other.
  */
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createTask, fromPromise, gather, getRunningLoop, run, sleep } from 'asyncio-ts';
+import { createTask, gather, getRunningLoop, run, sleep } from 'asyncio-ts';
+import { open } from 'asyncio-ts/files';
 import { ClientSession } from 'asyncio-ts/http';
 import { BlockingReader } from './embedded/blocking-reader.ts';
 import { startSlowServer } from './embedded/slow-server.ts';
 
-const FILE_MIB = 32;
-const FILE_READS = 8;
+const FILE_MIB = 8;
+const FILE_READS = 24;
 const URL_DELAY = 0.1;
 const URL_READS = 10;
 const HEARTBEAT = 0.01;
@@ -47,7 +47,7 @@ async function readFiles(file: string): Promise<void> {
     for (let i = 0; i < FILE_READS; i++) readFileSync(file);
   });
   await measure('non-blocking', async () => {
-    for (let i = 0; i < FILE_READS; i++) await fromPromise((signal) => readFile(file, { signal }));
+    for (let i = 0; i < FILE_READS; i++) await open(file, 'rb').run((opened) => opened.read());
   });
 }
 

@@ -35,6 +35,11 @@ const STOPS: readonly Stop[] = [
   { name: 'queue', title: 'Queues: workers, a full counter and closing time' },
   { name: 'race', title: 'A race in a pool of connections: found, and run again step by step' },
   { name: 'generators', title: 'The same coroutines as generator functions' },
+  { name: 'chat', title: 'A chat server and its clients on streams' },
+  { name: 'chat-protocol', title: 'The same server as a protocol' },
+  { name: 'proxy', title: 'A TCP proxy, in generators: the slower side decides' },
+  { name: 'subprocess', title: 'A pipeline of two programs', args: ['500000'] },
+  { name: 'graceful', title: 'A server told to end: what is begun may be finished, within a bound' },
   { name: 'http-server', title: 'Tasks in a web server, cancelled when their client goes away' },
   { name: 'crawler', title: 'A crawler among slow and broken pages' },
 ];

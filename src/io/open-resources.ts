@@ -4,6 +4,7 @@
  */
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { logger } from '../core/log.ts';
+import { BaseTransport } from './transports.ts';
 
 /** Something that keeps the process alive until it is closed. */
 export interface OpenResource {
@@ -31,7 +32,8 @@ export function closeAll(loop: BaseEventLoop): void {
   if (open === undefined) return;
   resources.delete(loop);
   for (const resource of open) {
-    if (loop.getDebug()) logger.warning(`unclosed transport ${resource}`);
+    const kind = resource instanceof BaseTransport ? 'transport ' : '';
+    if (loop.getDebug()) logger.warning(`unclosed ${kind}${String(resource)}`);
     resource._dispose();
   }
 }

@@ -60,11 +60,11 @@ export class TransportSocket {
     this.#server = server;
   }
 
-  /** `[host, port]`, for IPv6 with flow and scope, or the path of a Unix socket. */
-  getsockname(): Address {
+  /** `[host, port]`, for IPv6 with flow and scope; of a Unix socket its path, which is `getsockname<string>()`. */
+  getsockname<A extends Address = Exclude<Address, string>>(): A {
     const address = this.#server.address();
-    if (address === null || typeof address === 'string') return address ?? '';
-    return toAddress(address.address, address.port, address.family);
+    if (address === null || typeof address === 'string') return (address ?? '') as A;
+    return toAddress(address.address, address.port, address.family) as A;
   }
 
   /** Node does not tell it. */

@@ -34,6 +34,11 @@ describe('the tour', () => {
       'queue',
       'race',
       'generators',
+      'chat',
+      'chat-protocol',
+      'proxy',
+      'subprocess 500000',
+      'graceful',
       'http-server',
       'crawler',
     ]);
