@@ -55,6 +55,6 @@ describe('the end of run', () => {
       globalThis.kept = await openConnection(host, port);
     }, { debug: true });`);
     assert.match(output, /unclosed <Server sockets=/);
-    assert.match(output, /unclosed transport <SocketTransport open/);
+    assert.match(output, /unclosed transport <SocketTransport /);
   });
 });
