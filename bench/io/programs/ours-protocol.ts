@@ -17,7 +17,7 @@ class Echo extends asyncio.Protocol {
 watchMemory();
 obey();
 await asyncio.run(function* () {
-  const loop = asyncio.getRunningLoop() as asyncio.NodeEventLoop;
+  const loop = asyncio.getRunningLoop();
   const server = yield* loop.createServer(() => new Echo(), '127.0.0.1', 0);
   say({ port: server.sockets[0]!.getsockname()[1] });
   yield* server.serveForever();
