@@ -44,7 +44,7 @@ async function spawn(count: number) {
 }
 
 async function spawnAll(count: number, atOnce: number) {
-  await asyncio.gather(Array.from({ length: atOnce }, () => spawn(count / atOnce)));
+  await asyncio.gather(Array.from({ length: atOnce }, () => () => spawn(count / atOnce)));
 }
 
 async function serve(handle: asyncio.ClientConnectedCb) {
