@@ -542,7 +542,7 @@ function spawnOptions(options: SubprocessOptions): SpawnOptions {
   const { cwd, env, uid, gid, detached = false, killTree = false } = options;
   return {
     ...(cwd !== null && cwd !== undefined && { cwd }),
-    ...(env !== null && env !== undefined && { env: env as NodeJS.ProcessEnv }),
+    ...(env !== null && env !== undefined && { env: env }),
     ...(uid !== undefined && { uid }),
     ...(gid !== undefined && { gid }),
     detached: detached || killTree,

@@ -179,7 +179,7 @@ function* staggered(
         timeout: waiting.length > 0 ? delay : null,
         returnWhen: FIRST_COMPLETED,
       });
-      for (const task of done as Set<Task<Socket>>) {
+      for (const task of done) {
         if (task._state !== RESULT) {
           errors.push(asError(task.exception()));
           running.delete(task);
@@ -331,7 +331,7 @@ export const createConnection: <P extends BaseProtocol>(
     throw new RangeError('host and port was not specified and no sock specified');
   }
   return yield* makeTransport(loop, checkSocket(socket), protocolFactory, tls);
-}) as typeof createConnection;
+});
 
 export const createUnixConnection: <P extends BaseProtocol>(
   loop: BaseEventLoop,
@@ -361,7 +361,7 @@ export const createUnixConnection: <P extends BaseProtocol>(
     throw new RangeError('no path and sock were specified');
   }
   return yield* makeTransport(loop, checkSocket(socket), protocolFactory, tls);
-}) as typeof createUnixConnection;
+});
 
 export const connectAcceptedSocket: <P extends BaseProtocol>(
   loop: BaseEventLoop,
@@ -380,7 +380,7 @@ export const connectAcceptedSocket: <P extends BaseProtocol>(
   checkTls(ssl, null, options);
   const tls = ssl === null ? null : tlsSettings(checkContext(ssl, 'ssl'), true, null, options);
   return yield* makeTransport(loop, checkSocket(sock), protocolFactory, tls);
-}) as typeof connectAcceptedSocket;
+});
 
 /** Options of `loop.startTls`. */
 export interface StartTlsOptions extends TlsOptions {

@@ -217,7 +217,7 @@ export class NodeEventLoop extends BaseEventLoop {
     protocolFactory: () => P,
     pipe: Readable,
   ): Coroutine<[transport: ReadTransport, protocol: P]> {
-    return connectReadPipe(this, protocolFactory, pipe) as Coroutine<[ReadTransport, P]>;
+    return connectReadPipe(this, protocolFactory, pipe);
   }
 
   /**
@@ -234,7 +234,7 @@ export class NodeEventLoop extends BaseEventLoop {
     protocolFactory: () => P,
     pipe: Writable,
   ): Coroutine<[transport: WriteTransport, protocol: P]> {
-    return connectWritePipe(this, protocolFactory, pipe) as Coroutine<[WriteTransport, P]>;
+    return connectWritePipe(this, protocolFactory, pipe);
   }
 
   /**
@@ -253,9 +253,7 @@ export class NodeEventLoop extends BaseEventLoop {
     args: readonly string[] = [],
     options: SubprocessOptions = {},
   ): Coroutine<[transport: SubprocessTransport, protocol: P]> {
-    return subprocessExec(this, protocolFactory, program, args, options) as Coroutine<
-      [SubprocessTransport, P]
-    >;
+    return subprocessExec(this, protocolFactory, program, args, options);
   }
 
   /**
@@ -272,7 +270,7 @@ export class NodeEventLoop extends BaseEventLoop {
     cmd: string,
     options: SubprocessOptions = {},
   ): Coroutine<[transport: SubprocessTransport, protocol: P]> {
-    return subprocessShell(this, protocolFactory, cmd, options) as Coroutine<[SubprocessTransport, P]>;
+    return subprocessShell(this, protocolFactory, cmd, options);
   }
 
   /**

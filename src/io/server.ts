@@ -156,13 +156,13 @@ export class Server extends AbstractServer {
 
   /** Close every connection, after what is waiting was written. */
   closeClients(): void {
-    for (const transport of [...this.#clients]) transport.close();
+    for (const transport of this.#clients) transport.close();
     for (const socket of this.#early) socket.destroy();
   }
 
   /** Close every connection at once. */
   abortClients(): void {
-    for (const transport of [...this.#clients]) transport.abort();
+    for (const transport of this.#clients) transport.abort();
     for (const socket of this.#early) socket.destroy();
   }
 

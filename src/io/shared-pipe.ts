@@ -30,7 +30,7 @@ export function openSharedPipe(signal: AbortSignal): Promise<SharedPipe> {
       }
       ours?.destroy();
       theirs?.destroy();
-      reject(error as Error);
+      reject(error);
     };
     const onAbort = (): void => end(signal.reason as Error);
     const onClose = (): void => end(tooManyFiles());

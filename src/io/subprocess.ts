@@ -305,7 +305,7 @@ export const createSubprocessExec: (
   const loop = requireLoop();
   const factory = (): SubprocessStreamProtocol => new SubprocessStreamProtocol(options.limit, loop);
   const [transport, protocol] = yield* subprocessExec(loop, factory, program, args, inheriting(options));
-  return new Process(transport as ProcessTransport, protocol as SubprocessStreamProtocol);
+  return new Process(transport, protocol);
 });
 
 /**
@@ -330,7 +330,7 @@ export const createSubprocessShell: (cmd: string, options?: ProcessOptions) => C
     const loop = requireLoop();
     const factory = (): SubprocessStreamProtocol => new SubprocessStreamProtocol(options.limit, loop);
     const [transport, protocol] = yield* subprocessShell(loop, factory, cmd, inheriting(options));
-    return new Process(transport as ProcessTransport, protocol as SubprocessStreamProtocol);
+    return new Process(transport, protocol);
   });
 
 /** The loop's methods make pipes where nothing is said; here the child's streams are ours. */

@@ -123,7 +123,7 @@ export function handshake(loop: BaseEventLoop, socket: Socket, settings: TlsSett
   const { TLSSocket, connect, createSecureContext } = tls();
   let secured: TLSSocket;
   if (isServer) {
-    options.secureContext ??= createSecureContext(options as object);
+    options.secureContext ??= createSecureContext(options);
     secured = new TLSSocket(socket, { ...options, isServer: true });
   } else {
     const isName = serverHostname !== '' && net().isIP(serverHostname) === 0;

@@ -91,10 +91,11 @@ describe('example', () => {
     const lines = await linesOf('proxy');
     const [first, up, thanks, second, third, fourth, ...rest] = lines;
     assert.equal(first, 'A client sends, ends its half of the connection, and reads the answer:');
-    assert.deepEqual([up, thanks].map((line) => line?.replace(/at most \d+ KiB held/, '…')).toSorted(), [
-      '  client: thank you for 500 KiB',
-      '  proxy: 501 KiB up, 1 KiB down, …',
-    ]);
+    const told = [up, thanks].map((line) => String(line).replace(/at most \d+ KiB held/, '…'));
+    assert.deepEqual(
+      new Set(told),
+      new Set(['  client: thank you for 500 KiB', '  proxy: 501 KiB up, 1 KiB down, …']),
+    );
     assert.equal(second, 'A client who is slow fetches 24576 KiB:');
     const [client, proxy] = [third ?? '', fourth ?? ''].toSorted();
     assert.equal(client, '  client: got 24576 KiB');

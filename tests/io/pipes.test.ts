@@ -30,7 +30,7 @@ import { inBothStyles, on } from '../support/styles.ts';
 
 const BOUND = { timeout: 30_000 };
 
-const theLoop = (): EventLoop => getRunningLoop() as EventLoop;
+const theLoop = (): EventLoop => getRunningLoop();
 
 const folders: string[] = [];
 afterEach(() => {

@@ -13,7 +13,6 @@ import {
   createSubprocessShell,
   createTask,
   DEVNULL,
-  EventLoop,
   gather,
   getRunningLoop,
   PIPE,
@@ -55,7 +54,7 @@ async function lineOf(process: Process): Promise<string> {
 }
 
 function realTest(name: string, main: CoroutineLike<unknown>): void {
-  test(name, () => run(main as CoroutineLike<unknown>).then(() => {}));
+  test(name, () => run(main).then(() => {}));
 }
 
 /** A folder that is gone after the test. */
@@ -559,7 +558,7 @@ describe('the end of a child', BOUND, () => {
   });
 
   realTest('close of the transport kills it; debug mode says so', async () => {
-    const loop = getRunningLoop() as EventLoop;
+    const loop = getRunningLoop();
     const log = await logOf(async () => {
       loop.setDebug(true);
       const [transport] = await loop.subprocessExec(() => new SubprocessProtocol(), 'sleep', ['30']);
@@ -657,7 +656,7 @@ describe('a start that fails', BOUND, () => {
     const env = { CODE: `import * as asyncio from '${import.meta.resolve('asyncio-ts')}';${code}` };
     const stdout = await run(() =>
       outputOf(`ulimit -n 64; exec '${process.execPath}' --input-type=module --eval "$CODE"`, {
-        env: { ...process.env, ...env } as Record<string, string>,
+        env: { ...process.env, ...env },
       }),
     );
     assert.equal(stdout, 'EMFILE true true\non\n\n');
@@ -713,7 +712,7 @@ describe('a child that runs', BOUND, () => {
 describe('subprocessExec of a loop', BOUND, () => {
   class Recorder extends SubprocessProtocol {
     readonly events: string[] = [];
-    readonly ended = (getRunningLoop() as EventLoop).createFuture<void>();
+    readonly ended = getRunningLoop().createFuture<void>();
     override connectionMade(transport: object): void {
       this.events.push(`made ${transport.constructor.name !== ''}`);
     }
@@ -733,7 +732,7 @@ describe('subprocessExec of a loop', BOUND, () => {
   }
 
   realTest('tells its protocol in order, and by default makes pipes', async () => {
-    const loop = getRunningLoop() as EventLoop;
+    const loop = getRunningLoop();
     const [transport, protocol] = await loop.subprocessShell(
       () => new Recorder(),
       'cat; echo bad >&2; exit 2',
@@ -762,7 +761,7 @@ describe('subprocessExec of a loop', BOUND, () => {
   });
 
   realTest('an error of the protocol is reported', async () => {
-    const loop = getRunningLoop() as EventLoop;
+    const loop = getRunningLoop();
     const contexts: string[] = [];
     loop.setExceptionHandler((_, context) => contexts.push(String(context.exception)));
     class Failing extends Recorder {
