@@ -1,6 +1,6 @@
 /**
  * A tour of the examples: each runs as a program of its own, one after the other, with a heading. Needs no network, and
- * about fifteen seconds. Ctrl-C ends it, and the program that is running, with exit code 130.
+ * less than twenty seconds. Ctrl-C ends it, and the program that is running, with exit code 130.
  *
  *   npm start                        the whole tour
  *   npm start -- --list              what there is to see
