@@ -79,8 +79,8 @@ function* smallerStatements(st: Stmt): Generator<Block> {
 /** The same node with one of its fields simpler. */
 function* smallerNodes<N extends object>(node: N): Generator<N> {
   for (const [key, value] of Object.entries(node)) {
-    // A repetition needs its number.
-    if (OPTIONAL.includes(key) && !(key === 'n' && (node as { k?: string }).k === 'repeat')) {
+    // Only the turns of as_completed may be without a number; a repetition and a primitive need theirs.
+    if (OPTIONAL.includes(key) && (key !== 'n' || (node as { k?: string }).k === 'as_completed')) {
       const { [key as keyof N]: _, ...rest } = node;
       if (key !== 'finally' || 'what' in node) yield rest as N;
     }
