@@ -179,6 +179,7 @@ export class TaskGroup {
   /** @internal The body is over: wait for the children, then say what to throw, or null. */
   *_exit(failure: { error: unknown } | null): Gen<{ error: unknown } | null> {
     this.#state = 'exiting';
+    takeUndelivered(this.#target as CancelTarget);
     let cancellation = failure !== null && isCancelledError(failure.error) ? failure : null;
     if (failure !== null) {
       if (isBaseError(failure.error)) this.#baseError ??= failure;
@@ -289,6 +290,14 @@ export class TaskGroup {
     else if (this.#state !== 'new') details.push('entered');
     return `<TaskGroup${details.map((detail) => ` ${detail}`).join('')}>`;
   }
+}
+
+/** What async code in the body has left for the next wait is for the task's own generator, which waits there now. */
+function takeUndelivered(target: CancelTarget): void {
+  const { driver } = current;
+  if (!(driver instanceof Task) || !(target instanceof Scope) || !target.undelivered) return;
+  target.undelivered = false;
+  driver._requireCancel(undefined);
 }
 
 function strikeNext(target: CancelTarget): void {
