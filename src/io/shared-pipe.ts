@@ -19,7 +19,10 @@ export function openSharedPipe(signal: AbortSignal): Promise<SharedPipe> {
     let ours: Socket | null = null;
     let theirs: Socket | null = null;
     let isConnected = false;
+    let isOver = false;
     const end = (error: Error | null): void => {
+      if (isOver) return;
+      isOver = true;
       server?.close();
       signal.removeEventListener('abort', onAbort);
       place.remove();
@@ -42,6 +45,7 @@ export function openSharedPipe(signal: AbortSignal): Promise<SharedPipe> {
     server.once('error', end);
     server.once('connection', (socket) => {
       ours = socket;
+      if (isOver) socket.destroy();
       look();
     });
     server.listen({ path: place.path, exclusive: true }, () => {
@@ -64,9 +68,14 @@ function makePlace(): { path: string; remove(): void } {
   const name = `asyncio-${process.pid}-${Math.random().toString(36).slice(2)}`;
   if (process.platform === 'win32') return { path: `\\\\.\\pipe\\${name}`, remove: () => {} };
   const folder = fs().mkdtempSync(`${os().tmpdir()}/asyncio-`);
+  const path = `${folder}/pipe`;
   return {
-    path: `${folder}/pipe`,
-    remove: () => fs().rmSync(folder, { recursive: true, force: true }),
+    path,
+    // Not with rmSync: it opens the folder, for which there may be no descriptor.
+    remove: () => {
+      if (fs().existsSync(path)) fs().unlinkSync(path);
+      fs().rmdirSync(folder);
+    },
   };
 }
 

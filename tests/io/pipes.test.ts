@@ -277,7 +277,10 @@ describe('connectWritePipe', BOUND, () => {
     assert(transport.isClosing());
     yield* on(protocol.lost);
     assert.deepEqual(protocol.events, ['made false', 'lost null']);
-    assert.equal(String(pipe.read()), 'one two three');
+    // One chunk at a time on some versions of Node.
+    let text = '';
+    for (let chunk = pipe.read(); chunk !== null; chunk = pipe.read()) text += chunk;
+    assert.equal(text, 'one two three');
   });
 
   realTest('flow control: strictly above the high mark, down to the low one', async () => {
