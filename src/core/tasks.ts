@@ -444,6 +444,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
     } else {
       if (this._flags & REQUEST_NOTED && this._cancelRequests > 0)
         warnSwallowed(this, `Task ${repr(this.getName())}`);
+      if (this._value !== undefined) lateMessages.set(this, this._value);
       this._finish(RESULT, value);
     }
     this.leave();

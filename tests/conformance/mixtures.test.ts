@@ -110,6 +110,24 @@ const programs: Record<string, Program> = {
       ],
     },
   ]),
+  // The child has returned: the message of the request that it swallowed is what its gather ends with.
+  'a gather whose child swallows the cancellation': program([
+    {
+      k: 'make',
+      s: 'a1',
+      aw: {
+        k: 'gather',
+        aws: [
+          {
+            k: 'body',
+            block: [{ k: 'try', block: [{ k: 'await', aw: { k: 'sleep', d: 0 } }], handler: [] }],
+          },
+        ],
+      },
+    },
+    { k: 'later', d: 0, do: [{ k: 'cancel', s: 'a1', msg: 'met' }] },
+    { k: 'await', aw: { k: 'sleep', d: 0 } },
+  ]),
 };
 
 describe('mixtures of generators and async functions', () => {
