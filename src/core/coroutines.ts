@@ -572,9 +572,7 @@ class PromiseFuture<T> extends Future<T> {
 
   override cancel(msg?: unknown): boolean {
     if (!super.cancel(msg)) return false;
-    this.#controller?.abort(
-      msg === undefined || msg === null ? new CancelledError() : new CancelledError(msg),
-    );
+    this.#controller?.abort(new CancelledError(msg ?? undefined));
     return true;
   }
 }

@@ -248,9 +248,7 @@ export class Future<T> implements Awaitable<T> {
       this._value = undefined;
       return error;
     }
-    return this._value === undefined || this._value === null
-      ? new CancelledError()
-      : new CancelledError(this._value);
+    return new CancelledError(this._value ?? undefined);
   }
 
   /** @internal The message of a cancelled future, without taking the kept error. */
@@ -266,8 +264,7 @@ export class Future<T> implements Awaitable<T> {
   /** @internal For a cancellation that outlives the future's own end: CPython keeps the message of the request. */
   _makeLateCancelledError(): CancelledError {
     if (this._state === CANCELLED) return this._makeCancelledError();
-    const message = lateMessages.get(this);
-    return message === undefined ? new CancelledError() : new CancelledError(message);
+    return new CancelledError(lateMessages.get(this) ?? undefined);
   }
 
   /** @internal */

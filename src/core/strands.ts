@@ -210,7 +210,7 @@ function cancelledError(scope: Scope, future: Future<any> | null): CancelledErro
     future._markRetrieved();
   }
   const msg = scope.root.liveTask?._value;
-  return msg === undefined || msg === null ? new CancelledError() : new CancelledError(msg);
+  return new CancelledError(msg ?? undefined);
 }
 
 /** What promise code has chained to a strand. */

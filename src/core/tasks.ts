@@ -238,7 +238,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
   }
 
   private abortSignals(msg: unknown): void {
-    const reason = msg === undefined || msg === null ? new CancelledError() : new CancelledError(msg);
+    const reason = new CancelledError(msg ?? undefined);
     controllers.get(this)?.abort(reason);
     cancelListeners.get(this)?.(reason);
   }
@@ -502,9 +502,7 @@ export class Task<T> extends Future<T> implements CancelTarget {
   override _makeCancelledError(): CancelledError {
     // While it is pending, the field holds the message of the request.
     if (this._state !== PENDING) return super._makeCancelledError();
-    return this._value === undefined || this._value === null
-      ? new CancelledError()
-      : new CancelledError(this._value);
+    return new CancelledError(this._value ?? undefined);
   }
 
   /** @internal */
