@@ -53,7 +53,8 @@ import { SignalHandlers } from './signals.ts';
  * Source: CPython 3.14 `asyncio.selector_events.BaseSelectorEventLoop`.
  */
 export class NodeEventLoop extends BaseEventLoop {
-  /** As `BaseEventLoop.close`; closes the connections and servers of this loop that are still open, too. */
+  #signals: SignalHandlers | null = null;
+
   /**
    * Connect to a host. The addresses of its name are tried in order; then `protocolFactory` makes the protocol, which
    * hears `connectionMade` before this is over.
@@ -180,8 +181,6 @@ export class NodeEventLoop extends BaseEventLoop {
   ): Coroutine<number> {
     return sendfile(this, transport, file, offset, count, options.fallback ?? true);
   }
-
-  #signals: SignalHandlers | null = null;
 
   /** As `BaseEventLoop.close`; also closes what is open, and removes the handlers of signals. */
   override close(): void {
