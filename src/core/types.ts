@@ -2,7 +2,9 @@
  * The public types that several modules share.
  *
  * Where a future or a task of any result is meant, the library writes `Future<any>` and `Task<any>`: with callbacks that
- * take the future itself, `Future<T>` is no `Future<unknown>`.
+ * take the future itself, `Future<T>` is no `Future<unknown>`. So it is with coroutines,
+ * with the context variables, and with callbacks, `(...args: any[]) => unknown`: whether arguments fit was checked where
+ * they were given.
  */
 
 declare const suspend: unique symbol;

@@ -267,15 +267,17 @@ export class Passage<T, A> extends BaseCoroutine<T> {
 /** Let async code in `scope` go on in this microtask: what `Strand.end` does, for a wait that never was. */
 function settleNow<R>(
   scope: Scope,
-  settle: (value: any) => R | PromiseLike<R>,
+  settle: (value: never) => R | PromiseLike<R>,
   value: unknown,
 ): PromiseLike<R> {
   scope.root.loop._needDrain();
   if (current.storage === null) current.drainScope = scope;
   try {
-    const out = settle(value);
+    const out = settle(value as never);
     // `await` gives functions that return nothing, and looks at no promise.
-    return out === undefined ? (GONE_ON as PromiseLike<any>) : new Promise((resolve) => resolve(out));
+    return out === undefined
+      ? (GONE_ON as PromiseLike<unknown> as PromiseLike<R>)
+      : new Promise((resolve) => resolve(out));
   } catch (error) {
     return Promise.reject(error);
   }

@@ -12,7 +12,7 @@ import type { Mode, TextOptions } from './modes.ts';
 const LF = 10;
 const CR = 13;
 
-/** An operation of a file as a coroutine. */
+/** An operation of a file as a coroutine; of any kind of file (`any`): what one reads, another may not write. */
 function operation<A extends unknown[], T>(
   name: string,
   work: (file: BaseFile<any>, ...args: A) => Gen<T>,

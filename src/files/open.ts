@@ -77,6 +77,7 @@ Object.defineProperty(openFile.prototype, 'run', {
 });
 Object.defineProperty(openFile, 'name', { value: 'open' });
 
+// Which kind of file it is, the overloads of `open` say (`any`).
 const openingOf = coroutine(openFile) as (...args: Parameters<typeof openFile>) => Opening<any>;
 
 const runWithFile = methodCoroutine(

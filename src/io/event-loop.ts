@@ -352,7 +352,7 @@ export class NodeEventLoop extends BaseEventLoop {
   // What cannot be done here, each with its reason and what comes nearest.
 
   /** Throws: Node tells nobody when a descriptor is readable. Source: CPython 3.14 `asyncio.loop.add_reader`. */
-  addReader(_fd: unknown, _callback: (...args: any[]) => unknown, ..._args: unknown[]): never {
+  addReader(_fd: unknown, _callback: (...args: never[]) => unknown, ..._args: unknown[]): never {
     return impossible('addReader');
   }
 
@@ -362,7 +362,7 @@ export class NodeEventLoop extends BaseEventLoop {
   }
 
   /** Throws: Node tells nobody when a descriptor is writable. Source: CPython 3.14 `asyncio.loop.add_writer`. */
-  addWriter(_fd: unknown, _callback: (...args: any[]) => unknown, ..._args: unknown[]): never {
+  addWriter(_fd: unknown, _callback: (...args: never[]) => unknown, ..._args: unknown[]): never {
     return impossible('addWriter');
   }
 

@@ -42,7 +42,7 @@ export class SignalHandlers {
     this.#loop = loop;
   }
 
-  add(sig: NodeJS.Signals | number, callback: (...args: any[]) => unknown, args: readonly unknown[]): void {
+  add(sig: NodeJS.Signals | number, callback: (...args: never[]) => unknown, args: readonly unknown[]): void {
     if (iscoroutine(callback) || iscoroutinefunction(callback)) {
       throw new TypeError('coroutines cannot be used with addSignalHandler()');
     }
