@@ -4,11 +4,10 @@
  * Every cell (runtime, workload) runs in a process of its own, the runtimes in turn (A B C A B C ...), so that a
  * slow minute of the machine hits all of them. A figure is the best round of the medians of each process.
  */
-import { writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { runCell } from './cell.ts';
 import { describeVerdict, judge } from './floors.ts';
 import { readOptions } from './options.ts';
+import { finish, measureRounds, print, printFloors, printHead } from './report.ts';
 import { findRuntimes, type Runtime, RUNTIME_NAMES } from './runtimes.ts';
 import { formatFigure, formatRatio, formatTable, paint } from './table.ts';
 import { type Workload, WORKLOADS } from './workloads.ts';
@@ -18,10 +17,15 @@ const SLOW_CELL_MS = 6000;
 /** How long a process goes on repeating a short workload. */
 const FILL_MS = { full: 250, quick: 100 };
 
-const options = readOptions(
-  WORKLOADS.map(({ name }) => name),
-  RUNTIME_NAMES,
-);
+const options = readOptions({
+  usage: 'npm run bench',
+  summary: "Measures the core beside other libraries and CPython's asyncio in one interleaved run.",
+  workloads: WORKLOADS.map(({ name }) => name),
+  runtimes: RUNTIME_NAMES,
+  quick: 'one to two minutes',
+  python: 'CPython to compare with',
+  hasPeers: true,
+});
 const notes: string[] = [];
 const runtimes = findRuntimes(options, (text) => notes.push(text));
 const workloads = WORKLOADS.filter(({ name }) => options.only === null || options.only.includes(name));
@@ -44,7 +48,6 @@ function measure(runtime: Runtime, workload: Workload, round: number): void {
   const n = Math.ceil((options.quick ? workload.quickN : workload.n) / runtime.divisor(workload));
   const command = runtime.command(workload, n, options.quick ? FILL_MS.quick : FILL_MS.full);
   if (command === undefined || done.has(key)) return;
-  progress(`round ${round}/${options.rounds}  ${workload.name}  ${runtime.name}`);
   const start = performance.now();
   try {
     const value = runCell(workload, command, n);
@@ -59,14 +62,6 @@ function measure(runtime: Runtime, workload: Workload, round: number): void {
     done.add(key);
     notes.push(`${runtime.title} ${workload.name}: one round, it takes long`);
   }
-}
-
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
-}
-
-function print(line = ''): void {
-  process.stdout.write(`${line}\n`);
 }
 
 function printTables(): void {
@@ -98,46 +93,9 @@ function printTables(): void {
   }
 }
 
-function printFloors(): boolean {
-  const verdicts = judge(figure);
-  const missed = verdicts.filter(({ holds }) => !holds);
-  if (verdicts.length === 0) return true;
-  print(
-    `\n${paint('bold', 'Floors on Node 24')}: ${verdicts.length - missed.length} of ${verdicts.length} hold`,
-  );
-  for (const verdict of options.floors ? verdicts : missed) {
-    print(verdict.holds ? describeVerdict(verdict) : paint('red', describeVerdict(verdict)));
-  }
-  return missed.length === 0;
-}
-
-const started = performance.now();
-for (let round = 1; round <= options.rounds; round++) {
-  if (!process.stderr.isTTY) process.stderr.write(`round ${round}/${options.rounds}\n`);
-  for (const workload of workloads) for (const runtime of runtimes) measure(runtime, workload, round);
-}
-progress('');
-
-print(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}; ${process.platform} ${process.arch}`);
-print(runtimes.map(({ title, version }) => `${title} ${version}`).join(', '));
-print(
-  paint(
-    'dim',
-    `best of ${options.rounds} interleaved round(s), each the median of one process; ${((performance.now() - started) / 1000).toFixed(0)} s`,
-  ),
-);
+await measureRounds(options, runtimes, workloads, measure);
+printHead(runtimes, `best of ${options.rounds} interleaved round(s), each the median of one process`);
 printTables();
-const kept = printFloors();
-for (const text of notes) print(`note: ${text}`);
-for (const [key, text] of errors) print(paint('red', `failed: ${key}: ${text}`));
-
-if (options.json !== null) {
-  const versions = Object.fromEntries(runtimes.map(({ name, version }) => [name, version]));
-  const cells = [...rounds].map(([key, figures]) => {
-    const [workload, runtime] = key.split(' ');
-    return { workload, runtime, best: Math.min(...figures), rounds: figures };
-  });
-  const report = { date: new Date().toISOString(), versions, cells, errors: Object.fromEntries(errors) };
-  writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
-}
-if (errors.size > 0 || (options.floors && !kept)) process.exitCode = 1;
+const kept = printFloors(options, judge(figure), describeVerdict);
+const summary = (figures: readonly number[]) => ({ best: Math.min(...figures) });
+finish(options, runtimes, rounds, { notes, errors, kept, summary });

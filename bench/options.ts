@@ -1,21 +1,5 @@
-/** The command line of the benchmark. */
+/** The command line of both benchmarks. */
 import { parseArgs } from 'node:util';
-
-const HELP = `Usage: npm run bench -- [options]
-
-Measures the core beside other libraries and CPython's asyncio in one interleaved run.
-
-  --quick              smaller sizes, one round (one to two minutes)
-  --only NAME,...      these workloads only
-  --runtime NAME,...   these runtimes only
-  --rounds N           rounds of the whole table (default 3, with --quick 1)
-  --no-peers           without effect and effection, which are otherwise installed into .cache/bench
-  --node PATH          measure with this node binary (default: the one that runs this command)
-  --python PATH        CPython to compare with (default: python3 on the PATH)
-  --floors             print every promised figure, and exit with 1 when one is missed
-  --json FILE          write all figures to FILE
-  --help               this text
-`;
 
 export interface Options {
   quick: boolean;
@@ -29,8 +13,48 @@ export interface Options {
   json: string | null;
 }
 
+/** What one benchmark says of itself, and has to measure. */
+export interface Subject {
+  /** How it is started. */
+  readonly usage: string;
+  readonly summary: string;
+  readonly workloads: readonly string[];
+  readonly runtimes: readonly string[];
+  /** How long `--quick` takes. */
+  readonly quick: string;
+  /** Which Python to compare with, in brackets after `--python PATH`. */
+  readonly python: string;
+  /** Whether other libraries, which have to be installed, are among the runtimes. */
+  readonly hasPeers: boolean;
+}
+
+function helpOf({ usage, summary, quick, python, hasPeers }: Subject): string {
+  const lines = [
+    `Usage: ${usage} -- [options]`,
+    '',
+    summary,
+    '',
+    `  --quick              smaller sizes, one round (${quick})`,
+    '  --only NAME,...      these workloads only',
+    '  --runtime NAME,...   these runtimes only',
+    '  --rounds N           rounds of everything (default 3, with --quick 1)',
+    ...(hasPeers
+      ? [
+          '  --no-peers           without effect and effection, which are otherwise installed into .cache/bench',
+        ]
+      : []),
+    '  --node PATH          measure with this node binary (default: the one that runs this command)',
+    `  --python PATH        ${python} (default: python3 on the PATH)`,
+    '  --floors             print every promised figure, and exit with 1 when one is missed',
+    '  --json FILE          write all figures to FILE',
+    '  --help               this text',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
 /** Read the options; print the help or the mistake and exit where there is nothing to measure. */
-export function readOptions(workloads: readonly string[], runtimes: readonly string[]): Options {
+export function readOptions(subject: Subject): Options {
+  const { workloads, runtimes, hasPeers } = subject;
   const names = `\nWorkloads: ${workloads.join(', ')}\nRuntimes:  ${runtimes.join(', ')}\n`;
   try {
     const { values } = parseArgs({
@@ -48,23 +72,17 @@ export function readOptions(workloads: readonly string[], runtimes: readonly str
       },
     });
     if (values.help) {
-      process.stdout.write(HELP + names);
+      process.stdout.write(helpOf(subject) + names);
       process.exit(0);
     }
     const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
     if (!Number.isInteger(rounds) || rounds < 1)
       throw new Error(`--rounds: a whole number from 1, got ${values.rounds}`);
-    return {
-      quick: values.quick,
-      only: pick('--only', values.only, workloads),
-      runtime: pick('--runtime', values.runtime, runtimes),
-      rounds,
-      peers: !values['no-peers'],
-      node: values.node,
-      python: values.python,
-      floors: values.floors,
-      json: values.json ?? null,
-    };
+    if (values['no-peers'] && !hasPeers) throw new Error('--no-peers: there are none');
+    const { quick, node, python, floors, json = null } = values;
+    const only = pick('--only', values.only, workloads);
+    const runtime = pick('--runtime', values.runtime, runtimes);
+    return { quick, only, runtime, rounds, peers: !values['no-peers'], node, python, floors, json };
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n${names}`);
     process.exit(2);

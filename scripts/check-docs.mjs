@@ -5,6 +5,8 @@ import path from 'node:path';
 import { Failure, isMain, root, run, stages, tool } from './support.mjs';
 
 const outDir = path.join(root, 'build/docs');
+/** A program of the documentation that runs longer has got stuck. */
+const limitMs = 60_000;
 const fence = /^```(?<info>.*)\n(?<code>[^]*?)^```$/gm;
 
 /** The fenced blocks of a text: `{ info, code, line, end }`, with the line where the code begins. */
@@ -52,10 +54,12 @@ async function compile(samples) {
 }
 
 async function runSample({ name, place, output: promised }) {
-  const { code, output } = await run(process.execPath, [path.join(outDir, `${name}.js`)], {
+  const { code, output, isLate } = await run(process.execPath, [path.join(outDir, `${name}.js`)], {
     capture: true,
     env: { NO_COLOR: '1' },
+    limitMs,
   });
+  if (isLate) throw new Failure(`${place}: still running after ${limitMs / 1000} s, and killed\n${output}`);
   if (code !== 0) throw new Failure(`${place}: exit code ${code}\n${output}`);
   if (promised !== null && output.trimEnd() !== promised.trimEnd()) {
     throw new Failure(`${place}: printed\n\n${output}\nand not, as promised,\n\n${promised}`);

@@ -52,9 +52,9 @@ function die(signal) {
  * Runs a program in the project's folder to its end.
  *
  * @returns its exit code (128 and the signal's number after a signal) and, with `capture`, what it printed, which is
- *   shown otherwise.
+ *   shown otherwise. With `limitMs`, a program that has not ended by then is killed, and `isLate` set.
  */
-export async function run(command, args, { capture = false, env = {}, cwd = root } = {}) {
+export async function run(command, args, { capture = false, env = {}, cwd = root, limitMs = 0 } = {}) {
   const started = spawn(command, args, {
     cwd,
     env: { ...process.env, ...env },
@@ -65,16 +65,24 @@ export async function run(command, args, { capture = false, env = {}, cwd = root
   for (const stream of [started.stdout, started.stderr]) {
     stream?.setEncoding('utf8').on('data', (text) => (output += text));
   }
+  let isLate = false;
+  const kill = () => {
+    isLate = started.kill('SIGKILL');
+    // What it has started may hold its output open.
+    for (const stream of [started.stdout, started.stderr]) stream?.destroy();
+  };
+  const limit = limitMs > 0 ? setTimeout(kill, limitMs) : undefined;
   const [code, signal] = await new Promise((resolve, reject) => {
     started.on('error', reject);
     started.on('close', (...ending) => resolve(ending));
   });
+  clearTimeout(limit);
   child = undefined;
   if (endedBy) {
     die(endedBy);
     await new Promise(() => setTimeout(() => {}, 5000)); // the signal is on its way
   }
-  return { code: signal ? 128 + constants.signals[signal] : code, output };
+  return { code: signal ? 128 + constants.signals[signal] : code, output, isLate };
 }
 
 /** As `run` with this Node; an exit code other than 0 is a failure. */

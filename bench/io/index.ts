@@ -4,18 +4,23 @@
  * Every measurement is made in processes of its own, the runtimes in turn, so that a slow minute of the machine hits all
  * of them. A figure is the best of all rounds.
  */
-import { writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { readOptions } from '../options.ts';
+import { finish, measureRounds, print, printFloors, printHead } from '../report.ts';
 import { formatFigure, formatRatio, formatTable, paint } from '../table.ts';
 import { describeVerdict, judge } from './floors.ts';
-import { readOptions } from './options.ts';
 import { findRuntimes, type Runtime, RUNTIME_NAMES } from './runtimes.ts';
 import { type Figures, type Workload, WORKLOADS } from './workloads.ts';
 
-const options = readOptions(
-  WORKLOADS.map(({ name }) => name),
-  RUNTIME_NAMES,
-);
+const options = readOptions({
+  usage: 'npm run bench:io',
+  summary:
+    "Measures sockets and processes beside plain Node, CPython's asyncio and uvloop in one interleaved run.",
+  workloads: WORKLOADS.map(({ name }) => name),
+  runtimes: RUNTIME_NAMES,
+  quick: 'about a minute',
+  python: 'CPython to compare with, which may have uvloop',
+  hasPeers: false,
+});
 const notes: string[] = [];
 const runtimes = findRuntimes(options, (text) => notes.push(text));
 const workloads = WORKLOADS.filter(({ name }) => options.only === null || options.only.includes(name));
@@ -32,23 +37,14 @@ function lookup(runtime: string, workload: string, figure: string): number | und
     : Math.min(...figures);
 }
 
-async function measure(runtime: Runtime, workload: Workload, round: number): Promise<void> {
+async function measure(runtime: Runtime, workload: Workload): Promise<void> {
   const key = `${workload.name} ${runtime.name}`;
   if (!runtime.parts.includes(workload.part) || errors.has(key)) return;
-  progress(`round ${round}/${options.rounds}  ${workload.name}  ${runtime.name}`);
   try {
     rounds.set(key, [...(rounds.get(key) ?? []), await workload.measure(runtime, options)]);
   } catch (error) {
     errors.set(key, (error as Error).message);
   }
-}
-
-function progress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
-}
-
-function print(line = ''): void {
-  process.stdout.write(`${line}\n`);
 }
 
 interface Row {
@@ -125,42 +121,8 @@ function printTables(): void {
   }
 }
 
-function printFloors(): boolean {
-  const verdicts = judge(lookup);
-  const missed = verdicts.filter(({ holds }) => !holds);
-  if (verdicts.length === 0) return true;
-  print(
-    `\n${paint('bold', 'Floors on Node 24')}: ${verdicts.length - missed.length} of ${verdicts.length} hold`,
-  );
-  for (const verdict of options.floors ? verdicts : missed) {
-    print(verdict.holds ? describeVerdict(verdict) : paint('red', describeVerdict(verdict)));
-  }
-  return missed.length === 0;
-}
-
-const started = performance.now();
-for (let round = 1; round <= options.rounds; round++) {
-  if (!process.stderr.isTTY) process.stderr.write(`round ${round}/${options.rounds}\n`);
-  for (const workload of workloads) for (const runtime of runtimes) await measure(runtime, workload, round);
-}
-progress('');
-
-print(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}; ${process.platform} ${process.arch}`);
-print(runtimes.map(({ title, version }) => `${title} ${version}`).join(', '));
-const seconds = ((performance.now() - started) / 1000).toFixed(0);
-print(paint('dim', `best of ${options.rounds} interleaved round(s); ${seconds} s`));
+await measureRounds(options, runtimes, workloads, measure);
+printHead(runtimes, `best of ${options.rounds} interleaved round(s)`);
 printTables();
-const kept = printFloors();
-for (const text of notes) print(`note: ${text}`);
-for (const [key, text] of errors) print(paint('red', `failed: ${key}: ${text}`));
-
-if (options.json !== null) {
-  const versions = Object.fromEntries(runtimes.map(({ name, version }) => [name, version]));
-  const cells = [...rounds].map(([key, figures]) => {
-    const [workload, runtime] = key.split(' ');
-    return { workload, runtime, rounds: figures };
-  });
-  const report = { date: new Date().toISOString(), versions, cells, errors: Object.fromEntries(errors) };
-  writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
-}
-if (errors.size > 0 || (options.floors && !kept)) process.exitCode = 1;
+const kept = printFloors(options, judge(lookup), describeVerdict);
+finish(options, runtimes, rounds, { notes, errors, kept, summary: () => ({}) });

@@ -1,7 +1,7 @@
 /** The columns of the tables, and how their programs are started. */
 import { spawnSync } from 'node:child_process';
 import { BUILT, pathOf, SOURCES } from '../paths.ts';
-import type { Options } from './options.ts';
+import type { Options } from '../options.ts';
 
 /** What a program can do. */
 export type Part = 'echo' | 'bulk' | 'spawn';
