@@ -1,0 +1,46 @@
+/**
+ * Failures of waits that belong to no loop, each reported once if nobody retrieves it. The counterpart of the core's
+ * `unretrieved.ts`, whose futures report through their loop's exception handler; these have the logger alone.
+ */
+import { logger } from '../core/log.ts';
+
+/** A failure that nobody has asked for yet. */
+export interface Failure {
+  /** What failed, as it prints itself. */
+  readonly text: string;
+  readonly error: unknown;
+  retrieved: boolean;
+}
+
+const waiting = new Set<Failure>();
+
+function report(failure: Failure): void {
+  if (!waiting.delete(failure) || failure.retrieved) return;
+  const { error } = failure;
+  const trace = error instanceof Error ? (error.stack ?? String(error)) : String(error);
+  logger.error(`${failure.text}: the error was never retrieved\n${trace}`);
+}
+
+const collected = new FinalizationRegistry<Failure>(report);
+let listens = false;
+
+/** `owner` has failed. Its error is reported when it is collected, at the latest at the end of the process. */
+export function watchFailure(owner: object, text: string, error: unknown): Failure {
+  const failure: Failure = { text, error, retrieved: false };
+  // Until its text is read, the stack of an error holds the objects whose methods are on it: `owner` among them.
+  if (error instanceof Error) void error.stack;
+  waiting.add(failure);
+  collected.register(owner, failure, failure);
+  if (!listens) {
+    listens = true;
+    process.once('exit', () => waiting.forEach(report));
+  }
+  return failure;
+}
+
+/** Somebody has asked for it. */
+export function retrieved(failure: Failure): void {
+  failure.retrieved = true;
+  waiting.delete(failure);
+  collected.unregister(failure);
+}
