@@ -6,7 +6,7 @@ import { requireLoop } from '../core/events.ts';
 import { CancelledError } from '../core/exceptions.ts';
 import { Future as LoopFuture } from '../core/futures.ts';
 import type { BaseEventLoop } from '../core/base-events.ts';
-import { runningLoop } from '../core/running.ts';
+import { CANCELLED, RESULT, runningLoop } from '../core/running.ts';
 import type { Awaitable, Suspend } from '../core/types.ts';
 import { type Failure, retrieved, watchFailure } from './unretrieved.ts';
 
@@ -16,7 +16,13 @@ export type Outcome<T> =
   | { readonly kind: 'error'; readonly error: unknown }
   | { readonly kind: 'cancelled' };
 
-const CANCELLED: Outcome<never> = { kind: 'cancelled' };
+/** How the work of a wait is undone. */
+export interface Undo<T> {
+  /** Take back what was asked for. Without it, the work goes on when nobody waits any more. */
+  readonly withdraw?: () => void;
+  /** Put back what has come, and nobody will see. */
+  readonly giveBack?: (value: T) => void;
+}
 
 /** Something that ends once, whatever thread or process decides it, and can be awaited inside and outside of loops. */
 export abstract class LoopFree<T> implements Awaitable<T> {
@@ -56,6 +62,11 @@ export abstract class LoopFree<T> implements Awaitable<T> {
   /** @internal A task that waits for it was cancelled. */
   abstract _abandon(): void;
 
+  /** @internal A task was cancelled before it saw `value`. Returns whether it could be given back. */
+  _giveBack(_value: T): boolean {
+    return false;
+  }
+
   /** @internal The error for promise code that waits for something cancelled. */
   abstract _cancelledError(): Error;
 
@@ -70,7 +81,7 @@ export abstract class LoopFree<T> implements Awaitable<T> {
   ): PromiseLike<R1 | R2> {
     const isAwait = typeof onResult === 'function' && typeof onError === 'function';
     const loop = isAwait ? runningLoop() : null;
-    return (loop === null ? this.toPromise() : follow(this, loop)).then(onResult, onError);
+    return (loop === null ? this.toPromise() : new Follower(this, loop)).then(onResult, onError);
   }
 
   /** As a promise's `catch`. */
@@ -95,7 +106,7 @@ export abstract class LoopFree<T> implements Awaitable<T> {
 
   /** For `yield*`. */
   [Symbol.iterator](): Iterator<Suspend, T, unknown> {
-    return follow(this, requireLoop())[Symbol.iterator]();
+    return new Follower(this, requireLoop())[Symbol.iterator]();
   }
 
   toString(): string {
@@ -107,30 +118,41 @@ export abstract class LoopFree<T> implements Awaitable<T> {
   }
 }
 
-/** A future of `loop` that ends as `source` does; cancelling it abandons `source`. */
-export function follow<T>(source: LoopFree<T>, loop: BaseEventLoop): LoopFuture<T> {
-  const future = new LoopFuture<T>({ loop });
-  if (source._outcome !== null) {
-    source._whenEnded((outcome) => copyOutcome(outcome, future));
-    return future;
-  }
-  // Virtual time must not pass by what another thread or process does, and nobody is in a deadlock because of it.
-  loop._outsideWork++;
-  source._whenEnded((outcome) => {
-    if (!loop.isClosed()) loop.callSoonThreadsafe(copyOutcome<T>, outcome, future);
-  });
-  future.addDoneCallback(() => {
-    loop._outsideWork--;
-    if (future.cancelled() && source._outcome === null) source._abandon();
-  });
-  return future;
-}
+/** A future of a loop that ends as its source does. Only `await` and `yield*` make one, and only their task cancels it. */
+class Follower<T> extends LoopFuture<T> {
+  readonly #source: LoopFree<T>;
 
-function copyOutcome<T>(outcome: Outcome<T>, future: LoopFuture<T>): void {
-  if (future.done()) return;
-  if (outcome.kind === 'result') future.setResult(outcome.value);
-  else if (outcome.kind === 'cancelled') future.cancel();
-  else future._fail(outcome.error);
+  constructor(source: LoopFree<T>, loop: BaseEventLoop) {
+    super({ loop });
+    this.#source = source;
+    // Virtual time must not pass by what another thread or process does, and nobody is in a deadlock because of it.
+    loop._outsideWork++;
+    source._whenEnded((outcome) => this.#end(outcome));
+  }
+
+  #end(outcome: Outcome<T>): void {
+    if (this.done() || this._loop.isClosed()) return;
+    if (outcome.kind === 'result') this.setResult(outcome.value);
+    else if (outcome.kind === 'cancelled') super.cancel();
+    else this._fail(outcome.error);
+  }
+
+  override cancel(msg?: unknown): boolean {
+    if (super.cancel(msg)) {
+      this.#source._abandon();
+      return true;
+    }
+    // It has come, but the task will not see it any more: what was taken goes back.
+    if (this._state !== RESULT || !this.#source._giveBack(this._value as T)) return false;
+    this._state = CANCELLED;
+    this._value = msg;
+    return true;
+  }
+
+  override _finish(state: number, value: unknown): void {
+    this._loop._outsideWork--;
+    super._finish(state, value);
+  }
 }
 
 /**
@@ -141,17 +163,16 @@ function copyOutcome<T>(outcome: Outcome<T>, future: LoopFuture<T>): void {
  */
 export class Started<T> extends LoopFree<T> {
   readonly #what: string;
-  readonly #onCancel: (() => void) | null;
+  readonly #undo: Undo<T>;
 
   /**
    * @internal
    * @param what - the call, for reports: `Queue.put()`.
-   * @param onCancel - takes back what was asked for; without it the work goes on.
    */
-  constructor(what: string, onCancel: (() => void) | null = null) {
+  constructor(what: string, undo: Undo<T> = {}) {
     super();
     this.#what = what;
-    this.#onCancel = onCancel;
+    this.#undo = undo;
   }
 
   /** @internal A wait that is over. */
@@ -169,8 +190,8 @@ export class Started<T> extends LoopFree<T> {
   }
 
   /** @internal What a promise brings. */
-  static _from<T>(what: string, promise: PromiseLike<T>, onCancel: (() => void) | null = null): Started<T> {
-    const started = new Started<T>(what, onCancel);
+  static _from<T>(what: string, promise: PromiseLike<T>, undo: Undo<T> = {}): Started<T> {
+    const started = new Started<T>(what, undo);
     promise.then(
       (value) => started._resolve(value),
       (error: unknown) => started._reject(error),
@@ -200,14 +221,20 @@ export class Started<T> extends LoopFree<T> {
    */
   cancel(): boolean {
     if (this._outcome !== null) return false;
-    this._settle(CANCELLED);
-    this.#onCancel?.();
+    this._settle({ kind: 'cancelled' });
+    this.#undo.withdraw?.();
     return true;
   }
 
   /** @internal */
   _abandon(): void {
     this.cancel();
+  }
+
+  /** @internal */
+  override _giveBack(value: T): boolean {
+    this.#undo.giveBack?.(value);
+    return this.#undo.giveBack !== undefined;
   }
 
   /** @internal */
