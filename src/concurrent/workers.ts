@@ -1,0 +1,212 @@
+/** A worker thread or a worker process, as its pool sees it. */
+import type { ChildProcess, ForkOptions, Serializable } from 'node:child_process';
+import type { ResourceLimits, Transferable, Worker } from 'node:worker_threads';
+import type * as ChildProcessModule from 'node:child_process';
+import type * as V8 from 'node:v8';
+import type * as WorkerThreads from 'node:worker_threads';
+import type { Way } from './crossing.ts';
+
+const load = (name: string): unknown => process.getBuiltinModule(name);
+const threads = (): typeof WorkerThreads => load('node:worker_threads') as typeof WorkerThreads;
+const children = (): typeof ChildProcessModule => load('node:child_process') as typeof ChildProcessModule;
+
+/** The program that every worker runs; it stands beside this module in the package. */
+const program = new URL('./worker.js', import.meta.url);
+
+/** What a worker is told at its start. */
+export interface WorkerData {
+  /** Marks workers of ours. */
+  readonly asyncioTs: 'pool';
+  readonly name: string;
+  readonly concurrency: number;
+}
+
+/** Who hears of a worker. */
+export interface WorkerListener {
+  onMessage(entries: any): void;
+  /** It has ended, and all that it sent has been heard. */
+  onExit(death: Death): void;
+}
+
+/** How a worker ended. */
+export interface Death {
+  readonly code: number | null;
+  readonly signal: string | null;
+  /** What it threw and did not catch. */
+  readonly error: unknown;
+}
+
+export interface WorkerOptions {
+  readonly name: string;
+  readonly concurrency: number;
+  readonly resourceLimits?: ResourceLimits | undefined;
+  readonly execArgv?: readonly string[] | undefined;
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  readonly executable?: string | undefined;
+}
+
+/** One worker. */
+export interface WorkerHandle {
+  readonly way: Way;
+  /** The thread's or process's id. */
+  readonly ident: number | null;
+  /** @throws the host's error if something in `entries` cannot be cloned. */
+  post(entries: readonly unknown[], transfer: readonly Transferable[]): void;
+  /** Whether `value` could be posted. */
+  canBeSent(value: unknown): boolean;
+  /** Keep this process alive, or do not. */
+  ref(): void;
+  unref(): void;
+  /** End it politely (SIGTERM), or at once; threads know only the latter. */
+  terminate(): void;
+  kill(): void;
+}
+
+/** Start a worker thread. */
+export function startThread(options: WorkerOptions, listener: WorkerListener): WorkerHandle {
+  return new ThreadHandle(options, listener);
+}
+
+/** Start a worker process. */
+export function startProcess(options: WorkerOptions, listener: WorkerListener): WorkerHandle {
+  return new ProcessHandle(options, listener);
+}
+
+class ThreadHandle implements WorkerHandle {
+  readonly way = 'thread';
+  readonly ident: number;
+  readonly #worker: Worker;
+
+  constructor({ name, concurrency, resourceLimits, execArgv, env }: WorkerOptions, listener: WorkerListener) {
+    const data: WorkerData = { asyncioTs: 'pool', name, concurrency };
+    this.#worker = new (threads().Worker)(program, {
+      workerData: data,
+      name,
+      ...(resourceLimits && { resourceLimits }),
+      ...(execArgv && { execArgv: [...execArgv] }),
+      ...(env && { env }),
+    });
+    this.ident = this.#worker.threadId;
+    let thrown: unknown;
+    this.#worker.on('message', (entries) => listener.onMessage(entries));
+    this.#worker.on('error', (error) => {
+      thrown = error;
+    });
+    this.#worker.on('exit', (code) => listener.onExit({ code, signal: null, error: thrown }));
+  }
+
+  post(entries: readonly unknown[], transfer: readonly Transferable[]): void {
+    this.#worker.postMessage(entries, transfer);
+  }
+
+  canBeSent(value: unknown): boolean {
+    try {
+      structuredClone(value);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  ref(): void {
+    this.#worker.ref();
+  }
+
+  unref(): void {
+    this.#worker.unref();
+  }
+
+  terminate(): void {
+    void this.#worker.terminate();
+  }
+
+  kill(): void {
+    void this.#worker.terminate();
+  }
+}
+
+/** What only the parent's debugger, test runner or `-e` is meant by is not for its children. */
+const NOT_INHERITED = /^--(inspect|debug|test(?!-)|watch|input-type|eval|print)/;
+
+class ProcessHandle implements WorkerHandle {
+  readonly way = 'process';
+  readonly #child: ChildProcess;
+  readonly #serialize: (value: unknown) => Buffer;
+  #hasExited = false;
+
+  constructor(options: WorkerOptions, listener: WorkerListener) {
+    const { name, concurrency, execArgv, env, executable } = options;
+    const data: WorkerData = { asyncioTs: 'pool', name, concurrency };
+    const forkOptions: ForkOptions = {
+      serialization: 'advanced',
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      execArgv: [...(execArgv ?? process.execArgv.filter((flag) => !NOT_INHERITED.test(flag)))],
+      ...(env && { env }),
+      ...(executable !== undefined && { execPath: executable }),
+    };
+    this.#serialize = (load('node:v8') as typeof V8).serialize;
+    this.#child = children().fork(program, [JSON.stringify(data)], forkOptions);
+    let death: Death | null = null;
+    let isDisconnected = false;
+    const end = (): void => {
+      if (death === null || !isDisconnected || this.#hasExited) return;
+      this.#hasExited = true;
+      listener.onExit(death);
+    };
+    this.#child.on('message', (entries) => listener.onMessage(entries));
+    // Its last messages may come after its end, and are read before the channel says that it is closed.
+    this.#child.on('disconnect', () => {
+      isDisconnected = true;
+      end();
+    });
+    this.#child.on('exit', (code, signal) => {
+      death = { code, signal, error: undefined };
+      isDisconnected ||= !this.#child.connected;
+      end();
+    });
+    this.#child.on('error', (error) => {
+      // It did not start, or a message did not reach it; in the latter case its end is told as well.
+      if (this.#child.pid !== undefined) return;
+      death = { code: null, signal: null, error };
+      isDisconnected = true;
+      end();
+    });
+  }
+
+  get ident(): number | null {
+    return this.#child.pid ?? null;
+  }
+
+  post(entries: readonly unknown[]): void {
+    if (!this.#child.connected) return;
+    // Errors of the channel are those of the process, whose end is told.
+    this.#child.send(entries as Serializable, () => {});
+  }
+
+  canBeSent(value: unknown): boolean {
+    try {
+      this.#serialize(value);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  ref(): void {
+    this.#child.ref();
+    this.#child.channel?.ref();
+  }
+
+  unref(): void {
+    this.#child.unref();
+    this.#child.channel?.unref();
+  }
+
+  terminate(): void {
+    this.#child.kill('SIGTERM');
+  }
+
+  kill(): void {
+    this.#child.kill('SIGKILL');
+  }
+}

@@ -1,0 +1,69 @@
+/** The program that the worker threads and processes of executors run. */
+import './io/event-loop.ts';
+import type { MessagePort } from 'node:worker_threads';
+import { FromWorker } from './concurrent/protocol.ts';
+import { type Channel, WorkerCalls } from './concurrent/worker-calls.ts';
+import type { WorkerData } from './concurrent/workers.ts';
+
+const threads = process.getBuiltinModule('node:worker_threads');
+const v8 = process.getBuiltinModule('node:v8');
+
+function threadChannel(port: MessagePort): Channel {
+  return {
+    way: 'thread',
+    send: (entries, transfer) => port.postMessage(entries, transfer),
+    canBeSent: (value) => succeeds(() => structuredClone(value)),
+    exit: (code) => process.exit(code),
+  };
+}
+
+function processChannel(): Channel {
+  let unsent = 0;
+  let exitCode: number | null = null;
+  const sent = (): void => {
+    if (--unsent === 0 && exitCode !== null) process.exit(exitCode);
+  };
+  return {
+    way: 'process',
+    send: (entries) => {
+      // Without a parent there is nobody to work for.
+      if (!process.connected) return;
+      process.send?.(entries, undefined, undefined, sent);
+      unsent++;
+    },
+    canBeSent: (value) => succeeds(() => v8.serialize(value)),
+    // What was sent last is on its way, and would be lost with the process.
+    exit: (code) => {
+      exitCode = code;
+      if (unsent === 0) process.exit(code);
+    },
+  };
+}
+
+function succeeds(attempt: () => void): boolean {
+  try {
+    attempt();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const { parentPort, workerData } = threads;
+if (parentPort !== null) {
+  const data = workerData as WorkerData;
+  const channel = threadChannel(parentPort);
+  const calls = new WorkerCalls(channel, data.concurrency);
+  parentPort.on('message', (entries) => calls.receive(entries));
+  channel.send([[FromWorker.READY]], []);
+} else {
+  const data = JSON.parse(process.argv[2] as string) as WorkerData;
+  process.title = data.name;
+  const channel = processChannel();
+  const calls = new WorkerCalls(channel, data.concurrency);
+  process.on('message', (entries) => calls.receive(entries as []));
+  process.on('disconnect', () => process.exit(1));
+  // Ctrl-C in a terminal goes to the whole group. The parent decides what becomes of its workers.
+  process.on('SIGINT', () => {});
+  channel.send([[FromWorker.READY]], []);
+}
