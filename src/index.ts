@@ -1,4 +1,6 @@
 /** Python's asyncio on Node. */
+import './core/unsupported.ts';
+
 export * from './core/index.ts';
 export type {
   Connection,

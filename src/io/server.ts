@@ -84,12 +84,31 @@ export class TransportSocket {
  */
 export abstract class AbstractServer implements AsyncDisposable {
   abstract close(): void;
+  abstract closeClients(): void;
+  abstract abortClients(): void;
   abstract getLoop(): AbstractEventLoop;
   abstract isServing(): boolean;
   abstract startServing(): Coroutine<void>;
   abstract serveForever(): Coroutine<never>;
   abstract waitClosed(): Coroutine<void>;
-  abstract [Symbol.asyncDispose](): Promise<void>;
+
+  /**
+   * Run `body(this)`, then close the server and wait for its connections.
+   *
+   * Source: CPython 3.14 `async with server`.
+   */
+  run<T>(body: (server: this) => Gen<T>): Coroutine<T>;
+  run<T>(body: (server: this) => T | PromiseLike<T>): Coroutine<T>;
+  run(body: (server: this) => unknown): Coroutine<unknown> {
+    if (typeof body !== 'function')
+      throw new TypeError(`${this.constructor.name}.run() wants a function, got ${repr(body)}`);
+    return runServer(this, body as (server: AbstractServer) => unknown);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.waitClosed();
+  }
 }
 
 /**
@@ -166,13 +185,13 @@ export class Server extends AbstractServer {
   }
 
   /** Close every connection, after what is waiting was written. */
-  closeClients(): void {
+  override closeClients(): void {
     for (const transport of this.#clients) transport.close();
     for (const socket of this.#early) socket.destroy();
   }
 
   /** Close every connection at once. */
-  abortClients(): void {
+  override abortClients(): void {
     for (const transport of this.#clients) transport.abort();
     for (const socket of this.#early) socket.destroy();
   }
@@ -206,23 +225,6 @@ export class Server extends AbstractServer {
    */
   override waitClosed(): Coroutine<void> {
     return waitClosed(this);
-  }
-
-  /**
-   * Run `body(this)`, then close the server and wait for its connections.
-   *
-   * Source: CPython 3.14 `async with server`.
-   */
-  run<T>(body: (server: this) => Gen<T>): Coroutine<T>;
-  run<T>(body: (server: this) => T | PromiseLike<T>): Coroutine<T>;
-  run(body: (server: this) => unknown): Coroutine<unknown> {
-    if (typeof body !== 'function') throw new TypeError(`Server.run() wants a function, got ${repr(body)}`);
-    return runServer(this, body as (server: Server) => unknown);
-  }
-
-  override async [Symbol.asyncDispose](): Promise<void> {
-    this.close();
-    await this.waitClosed();
   }
 
   /** @internal */
@@ -366,12 +368,12 @@ const waitClosed = /* @__PURE__ */ methodCoroutine(
 
 const runServer = /* @__PURE__ */ methodCoroutine(
   'Server.run',
-  function* (server: Server, body: (server: Server) => unknown): Gen<unknown> {
+  function* (server: AbstractServer, body: (server: AbstractServer) => unknown): Gen<unknown> {
     try {
       return yield* inlineBody(body, server);
     } finally {
       server.close();
-      yield* server._waitClosed();
+      yield* server.waitClosed();
     }
   },
 );

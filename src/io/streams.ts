@@ -1046,13 +1046,6 @@ export interface StreamTlsOptions extends TlsOptions {
   serverHostname?: string | null;
 }
 
-/** The running loop; in a browser it has no connections. */
-function streamLoop(): NodeEventLoop {
-  const loop = requireLoop() as Partial<NodeEventLoop>;
-  if (loop.createConnection !== undefined) return loop as NodeEventLoop;
-  throw new NotImplementedError('this event loop has no connections: streams need the one of Node');
-}
-
 /** What both kinds of client do: `begin` calls the loop's method. */
 function* connect<O>(
   options: StreamOptions & O,
@@ -1063,7 +1056,7 @@ function* connect<O>(
   ) => Coroutine<LoopConnection<StreamReaderProtocol>>,
 ): Gen<[StreamReader, StreamWriter]> {
   const { limit, ...rest } = options;
-  const loop = streamLoop();
+  const loop = requireLoop() as NodeEventLoop;
   const reader = new StreamReader(limit, loop);
   const protocol = new StreamReaderProtocol(reader, null, loop);
   const [transport] = yield* begin(loop, () => protocol, rest as O);
@@ -1079,7 +1072,7 @@ function* serve<O>(
   if (typeof callback !== 'function')
     throw new TypeError(`clientConnectedCb must be a function, got ${repr(callback)}`);
   const { limit, ...rest } = options;
-  const loop = streamLoop();
+  const loop = requireLoop() as NodeEventLoop;
   const factory = (): StreamReaderProtocol =>
     new StreamReaderProtocol(new StreamReader(limit, loop), callback, loop);
   return yield* begin(loop, factory, rest as O);

@@ -11,9 +11,8 @@ import {
   STDOUT,
   type StdioKind,
   type SubprocessOptions,
-  subprocessExec,
-  subprocessShell,
 } from './base-subprocess.ts';
+import type { NodeEventLoop } from './event-loop.ts';
 import type { SubprocessProtocol } from './protocols.ts';
 import { CloseLine, FlowControlMixin, StreamReader, StreamWriter } from './streams.ts';
 import type { BaseTransport, ReadTransport, SubprocessTransport, WriteTransport } from './transports.ts';
@@ -302,10 +301,10 @@ export const createSubprocessExec: (
   args: readonly string[] = [],
   options: ProcessOptions = {},
 ): Gen<Process> {
-  const loop = requireLoop();
+  const loop = requireLoop() as NodeEventLoop;
   const factory = (): SubprocessStreamProtocol => new SubprocessStreamProtocol(options.limit, loop);
-  const [transport, protocol] = yield* subprocessExec(loop, factory, program, args, inheriting(options));
-  return new Process(transport, protocol);
+  const [transport, protocol] = yield* loop.subprocessExec(factory, program, args, inheriting(options));
+  return new Process(transport as ProcessTransport, protocol);
 });
 
 /**
@@ -327,10 +326,10 @@ export const createSubprocessShell: (cmd: string, options?: ProcessOptions) => C
     cmd: string,
     options: ProcessOptions = {},
   ): Gen<Process> {
-    const loop = requireLoop();
+    const loop = requireLoop() as NodeEventLoop;
     const factory = (): SubprocessStreamProtocol => new SubprocessStreamProtocol(options.limit, loop);
-    const [transport, protocol] = yield* subprocessShell(loop, factory, cmd, inheriting(options));
-    return new Process(transport, protocol);
+    const [transport, protocol] = yield* loop.subprocessShell(factory, cmd, inheriting(options));
+    return new Process(transport as ProcessTransport, protocol);
   });
 
 /** The loop's methods make pipes where nothing is said; here the child's streams are ours. */
