@@ -202,7 +202,6 @@ export abstract class AbstractEventLoop {
   }
 }
 
-// oxlint-disable-next-line no-unsafe-declaration-merging
 export interface AbstractEventLoop {
   runForever(): Promise<void>;
   runUntilComplete<T>(future: AwaitableLike<T>): Promise<T>;
