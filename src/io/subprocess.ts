@@ -41,15 +41,14 @@ export class SubprocessStreamProtocol extends FlowControlMixin implements Subpro
   /** What it complains; null unless that is a pipe. */
   stderr: StreamReader | null = null;
   readonly #limit: number | undefined;
-  readonly #stdinClosed: CloseLine;
-  readonly #openPipes = new Set<number>();
+  #stdinClosed: CloseLine | null = null;
+  #openPipes: number[] = [];
   #transport: SubprocessTransport | null = null;
   #hasExited = false;
 
   constructor(limit?: number, loop?: AbstractEventLoop | null) {
     super(loop);
     this.#limit = limit;
-    this.#stdinClosed = new CloseLine(this, this._loop);
   }
 
   /** Makes the streams. */
@@ -67,7 +66,7 @@ export class SubprocessStreamProtocol extends FlowControlMixin implements Subpro
     if (transport === null) return null;
     const reader = new StreamReader(this.#limit, this._loop);
     reader.setTransport(transport as ReadTransport);
-    this.#openPipes.add(fd);
+    this.#openPipes.push(fd);
     return reader;
   }
 
@@ -81,13 +80,13 @@ export class SubprocessStreamProtocol extends FlowControlMixin implements Subpro
     if (fd === 0) {
       this.stdin?.close();
       this.connectionLost(exc);
-      this.#stdinClosed.close(exc);
+      this.#stdinClosing().close(exc);
       return;
     }
     const reader = fd === 1 ? this.stdout : this.stderr;
     if (exc === null) reader?.feedEof();
     else reader?.setException(exc);
-    this.#openPipes.delete(fd);
+    this.#openPipes = this.#openPipes.filter((open) => open !== fd);
     this.#maybeClose();
   }
 
@@ -98,13 +97,18 @@ export class SubprocessStreamProtocol extends FlowControlMixin implements Subpro
   }
 
   #maybeClose(): void {
-    if (this.#openPipes.size > 0 || !this.#hasExited) return;
+    if (this.#openPipes.length > 0 || !this.#hasExited) return;
     this.#transport?.close();
     this.#transport = null;
   }
 
   /** @internal */
   override _getCloseWaiter(_stream: StreamWriter): CloseLine {
+    return this.#stdinClosing();
+  }
+
+  #stdinClosing(): CloseLine {
+    this.#stdinClosed ??= new CloseLine(this, this._loop);
     return this.#stdinClosed;
   }
 
