@@ -549,7 +549,6 @@ function spawnOptions(
   shell: boolean,
 ): SpawnOptions {
   const { cwd, env, uid, gid, detached = false, killTree = false } = options;
-  // Node takes undefined for what is not given.
   return {
     stdio,
     shell,
@@ -559,7 +558,7 @@ function spawnOptions(
     gid,
     detached: detached || killTree,
     windowsHide: true,
-  } as SpawnOptions;
+  };
 }
 
 /** Node would copy it, too, and ask the system for each variable three times. */
