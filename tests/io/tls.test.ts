@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -31,14 +30,6 @@ const ssl = { key, cert };
 const trust = { ca: cert };
 const directory = mkdtempSync(path.join(tmpdir(), 'asyncio-ts-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
-const keyFile = path.join(directory, 'key.pem');
-const certFile = path.join(directory, 'cert.pem');
-writeFileSync(keyFile, key);
-writeFileSync(certFile, cert);
-
-const has = (program: string): boolean => spawnSync(program, ['version']).error === undefined;
-const noOpenssl = has('openssl') ? false : 'there is no openssl';
-const noCurl = has('curl') ? false : 'there is no curl';
 
 function portOf(server: Server): number {
   return server.sockets[0]?.getsockname()[1] as number;
@@ -552,100 +543,5 @@ describe('startTls', () => {
     assert.match(yield* thrownBy(net().startTls(transport, protocol, trust)), /closed before the handshake/);
     yield* on(protocol.lost);
     yield* from(peer[Symbol.asyncDispose]());
-  });
-});
-
-describe('other implementations', () => {
-  /** Wait until a program has printed something. */
-  async function prints(child: ChildProcess, pattern: RegExp): Promise<string> {
-    let output = '';
-    return await new Promise((resolve, reject) => {
-      const add = (text: Buffer): void => {
-        output += text;
-        if (pattern.test(output)) resolve(output);
-      };
-      child.stdout?.on('data', add);
-      child.stderr?.on('data', add);
-      child.once('close', () => (pattern.test(output) ? resolve(output) : reject(new Error(output))));
-    });
-  }
-
-  test('openssl s_server', { skip: noOpenssl, timeout: 20_000 }, async () => {
-    const free = await listenRaw();
-    const { port } = free;
-    await free[Symbol.asyncDispose]();
-    const args = ['s_server', '-accept', `127.0.0.1:${port}`, '-key', keyFile, '-cert', certFile, '-rev'];
-    const child = spawn('openssl', args, { timeout: 15_000 });
-    await prints(child, /ACCEPT/);
-    await run(async () => {
-      const [transport, protocol] = await open(port);
-      transport.write(Buffer.from('stressed\n'));
-      await protocol.got(9);
-      assert.equal(protocol.text, 'desserts\n');
-      transport.close();
-      assert.equal(await protocol.lost, null);
-    });
-    child.kill('SIGKILL');
-    await once(child, 'close');
-  });
-
-  test('openssl s_client', { skip: noOpenssl, timeout: 20_000 }, async () => {
-    await run(async () => {
-      const protocols: Recorder[] = [];
-      const factory = (): Recorder => {
-        protocols.push(new Recorder());
-        return protocols.at(-1) as Recorder;
-      };
-      const server = await net().createServer(factory, '127.0.0.1', 0, { ssl });
-      const address = `127.0.0.1:${portOf(server)}`;
-      const child = spawn('openssl', ['s_client', '-connect', address, '-CAfile', certFile, '-quiet'], {
-        timeout: 15_000,
-      });
-      child.stdin.write('hello\n');
-      while (protocols.length === 0) await sleep(0.01);
-      const [protocol] = protocols as [Recorder];
-      await protocol.got(6);
-      assert.equal(protocol.text, 'hello\n');
-      protocol.transport.write(Buffer.from('goodbye\n'));
-      protocol.transport.close();
-      assert.match(await prints(child, /goodbye\n/), /verify return:1/);
-      assert.equal(await protocol.lost, null);
-      server.close();
-      await server.waitClosed();
-      child.stdin.end();
-      if (child.exitCode === null) await once(child, 'close');
-    });
-  });
-
-  test('curl', { skip: noCurl, timeout: 20_000 }, async () => {
-    await run(async () => {
-      class Http extends Recorder {
-        override dataReceived(data: Buffer): void {
-          super.dataReceived(data);
-          if (!this.text.endsWith('\r\n\r\n')) return;
-          this.transport.writelines([
-            Buffer.from('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n'),
-            Buffer.from('hello'),
-          ]);
-          this.transport.close();
-        }
-      }
-      const protocols: Recorder[] = [];
-      const factory = (): Recorder => {
-        protocols.push(new Http());
-        return protocols.at(-1) as Recorder;
-      };
-      const server = await net().createServer(factory, '127.0.0.1', 0, { ssl });
-      const url = `https://localhost:${portOf(server)}/`;
-      const child = spawn('curl', ['-sS', '-4', '--noproxy', '*', '--cacert', certFile, url], {
-        timeout: 15_000,
-      });
-      assert.equal(await prints(child, /hello/), 'hello');
-      server.close();
-      await server.waitClosed();
-      for (const protocol of protocols) await protocol.lost;
-      if (child.exitCode === null) await once(child, 'close');
-      assert.equal(child.exitCode, 0);
-    });
   });
 });
