@@ -29,6 +29,7 @@ export {
 export {
   AbstractServer,
   Server,
+  type ServeForeverOptions,
   type ServerOptions,
   TransportSocket,
   type UnixServerOptions,

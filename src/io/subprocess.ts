@@ -14,7 +14,14 @@ import {
 } from './base-subprocess.ts';
 import type { NodeEventLoop } from './event-loop.ts';
 import type { SubprocessProtocol } from './protocols.ts';
-import { CloseLine, FlowControlMixin, StreamReader, StreamWriter } from './streams.ts';
+import {
+  checkLimit,
+  CloseLine,
+  DEFAULT_LIMIT,
+  FlowControlMixin,
+  StreamReader,
+  StreamWriter,
+} from './streams.ts';
 import type { BaseTransport, ReadTransport, SubprocessTransport, WriteTransport } from './transports.ts';
 
 export { DEVNULL, PIPE, STDOUT, type StdioKind, type SubprocessOptions };
@@ -40,15 +47,15 @@ export class SubprocessStreamProtocol extends FlowControlMixin implements Subpro
   stdout: StreamReader | null = null;
   /** What it complains; null unless that is a pipe. */
   stderr: StreamReader | null = null;
-  readonly #limit: number | undefined;
+  readonly #limit: number;
   #stdinClosed: CloseLine | null = null;
   #openPipes: number[] = [];
   #transport: SubprocessTransport | null = null;
   #hasExited = false;
 
-  constructor(limit?: number, loop?: AbstractEventLoop | null) {
+  constructor(limit: number = DEFAULT_LIMIT, loop?: AbstractEventLoop | null) {
     super(loop);
-    this.#limit = limit;
+    this.#limit = checkLimit(limit);
   }
 
   /** Makes the streams. */

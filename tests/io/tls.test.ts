@@ -10,6 +10,7 @@ import {
   type ExceptionContext,
   fromPromise,
   NotImplementedError,
+  openConnection,
   run,
   type Server,
   setLogger,
@@ -507,7 +508,8 @@ describe('startTls', () => {
     assert.equal(yield* on(protocol.lost), error);
     yield* from(peer[Symbol.asyncDispose]());
     const second = yield* pair();
-    const task = style.task(() => on(net().startTls(second.transport, second.protocol, trust)));
+    const anyName = { serverHostname: '' };
+    const task = style.task(() => on(net().startTls(second.transport, second.protocol, trust, anyName)));
     yield* on(sleep(0.01));
     assert.equal(second.transport.isClosing(), false);
     task.cancel();
@@ -516,7 +518,7 @@ describe('startTls', () => {
     assert.equal(second.transport.isClosing(), true);
     yield* from(second.peer[Symbol.asyncDispose]());
     const third = yield* pair();
-    const hanging = style.task(() => on(net().startTls(third.transport, third.protocol, trust)));
+    const hanging = style.task(() => on(net().startTls(third.transport, third.protocol, trust, anyName)));
     yield* on(sleep(0.01));
     third.transport.abort();
     assert.match(yield* thrownBy(hanging), /closed during the handshake/);
@@ -528,7 +530,7 @@ describe('startTls', () => {
     const both = yield* serve();
     const [secured, recorder] = yield* on(open(both.port));
     const start = (transport: unknown, context: unknown) =>
-      net().startTls(transport as Transport, recorder, context as TlsContext);
+      net().startTls(transport as Transport, recorder, context as TlsContext, { serverHostname: '' });
     assert.match(yield* thrownBy(start(secured, null)), /^TypeError: sslcontext is expected to be/);
     assert.match(
       yield* thrownBy(start(secured, trust)),
@@ -540,7 +542,101 @@ describe('startTls', () => {
     yield* stop(both);
     const { protocol, transport, peer } = yield* pair();
     transport.close();
-    assert.match(yield* thrownBy(net().startTls(transport, protocol, trust)), /closed before the handshake/);
+    const serverHostname = 'localhost';
+    assert.match(
+      yield* thrownBy(net().startTls(transport, protocol, trust, { serverHostname })),
+      /closed before the handshake/,
+    );
+    yield* on(protocol.lost);
+    yield* from(peer[Symbol.asyncDispose]());
+  });
+});
+
+describe('whom a client trusts', () => {
+  /** The end of the server of a connection that goes on with TLS; what `client` throws. */
+  function* upgraded(context: TlsContext, options: object): Steps<string> {
+    const server = yield* on(
+      startServer(
+        async (reader, writer) => {
+          await using _ = writer;
+          await reader.readline();
+          await writer.startTls(ssl).catch(() => {});
+        },
+        '127.0.0.1',
+        0,
+      ),
+    );
+    const [, writer] = yield* on(openConnection('127.0.0.1', portOf(server)));
+    writer.write(Buffer.from('go on\n'));
+    const text = yield* thrownBy(writer.startTls(context, options));
+    writer.close();
+    server.close();
+    yield* on(server.waitClosed());
+    return text;
+  }
+
+  ioTest('startTls: a client says for whom the certificate has to be', function* () {
+    assert.match(yield* upgraded(trust, {}), /^RangeError: You must set serverHostname/);
+    assert.match(yield* upgraded(createSecureContext(trust), {}), /^RangeError: You must set serverHostname/);
+    assert.match(yield* upgraded(trust, { serverHostname: 'example.org' }), /does not match certificate/);
+    assert.match(yield* upgraded({ ...trust, servername: 'example.org' }, {}), /does not match certificate/);
+    for (const options of [{ serverHostname: '' }, { serverHostname: 'localhost' }])
+      assert.equal(yield* upgraded(trust, options), 'nothing');
+    assert.equal(yield* upgraded({ ...trust, servername: 'localhost' }, {}), 'nothing');
+    assert.equal(yield* upgraded({ rejectUnauthorized: false }, {}), 'nothing');
+  });
+
+  ioTest('a checkServerIdentity of the caller is asked, with a name and without', function* () {
+    const names: string[] = [];
+    const checkServerIdentity = (name: string): Error => {
+      names.push(name);
+      return new Error('another key was expected');
+    };
+    const pinned = { ...trust, checkServerIdentity };
+    for (const options of [{}, { serverHostname: '' }, { serverHostname: 'localhost' }])
+      assert.equal(yield* upgraded(pinned, options), 'Error: another key was expected');
+    const both = yield* serve();
+    for (const options of [{}, { serverHostname: '' }])
+      assert.equal(
+        (yield* errorFrom(open(both.port, { ssl: pinned, ...options }))).message,
+        'another key was expected',
+      );
+    assert.equal(names.length, 5);
+    yield* stop(both);
+  });
+
+  ioTest(
+    'the servername of the options of TLS goes before the host, serverHostname before both',
+    function* () {
+      const both = yield* serve();
+      const asked = { ssl: { ...trust, servername: 'example.org' } };
+      const connect = (options: object) =>
+        net().createConnection(() => new Recorder(), 'localhost', both.port, { ...options, family: 4 });
+      assert.equal((yield* errorFrom(connect(asked))).code, 'ERR_TLS_CERT_ALTNAME_INVALID');
+      const [transport, protocol] = yield* on(connect({ ...asked, serverHostname: 'localhost' }));
+      transport.close();
+      yield* on(protocol.lost);
+      yield* stop(both);
+    },
+  );
+
+  ioTest('nothing goes out in the clear while the handshake is under way', function* (style) {
+    const { protocol, transport, socket, peer } = yield* pair();
+    const task = style.task(() =>
+      on(net().startTls(transport, protocol, trust, { serverHostname: 'localhost' })),
+    );
+    const [hello] = (yield* from(once(socket.resume(), 'data'))) as [Buffer];
+    // A record of a handshake.
+    assert.equal(hello[0], 22);
+    const writes = [
+      () => transport.write(Buffer.from('secret')),
+      () => transport.writelines([Buffer.from('secret')]),
+      () => transport.writeEof(),
+    ];
+    for (const write of writes)
+      assert.throws(write, /^RuntimeError: Cannot write while startTls\(\) is under way: await it first$/);
+    task.cancel();
+    assert.match(yield* thrownBy(task), /^CancelledError/);
     yield* on(protocol.lost);
     yield* from(peer[Symbol.asyncDispose]());
   });
