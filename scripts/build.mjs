@@ -44,8 +44,7 @@ export async function buildLibrary() {
         // small program can do without.
         { name: 'groups', test: /(exception-groups|taskgroups|unsupported)\.ts/, priority: 2 },
         { name: 'core', test: /src[\\/]core[\\/]/, priority: 1 },
-        { name: 'node', test: /src[\\/]host[\\/]node\.ts/ },
-        { name: 'io', test: /src[\\/]io[\\/]/ },
+        { name: 'node', test: /src[\\/](io[\\/]|host[\\/](node|signals)\.ts)/ },
       ],
     },
   });
