@@ -48,11 +48,11 @@ export async function buildLibrary() {
     codeSplitting: {
       includeDependenciesRecursively: false,
       groups: [
-        // Alone, so that a bundler can leave it out of a program without task groups.
-        { name: 'groups', test: /(exception-groups|taskgroups)\.ts/, priority: 2 },
+        // Alone, so that a bundler can leave it out of a program without task groups; and with it what only such a
+        // small program can do without.
+        { name: 'groups', test: /(exception-groups|taskgroups|unsupported)\.ts/, priority: 2 },
         { name: 'core', test: /src[\\/]core[\\/]/, priority: 1 },
-        { name: 'node', test: /src[\\/]host[\\/]node\.ts/ },
-        { name: 'io', test: /src[\\/]io[\\/]/ },
+        { name: 'node', test: /src[\\/](io[\\/]|host[\\/](node|signals)\.ts)/ },
         { name: 'concurrent', test: /src[\\/]concurrent[\\/](?!index)/ },
       ],
     },

@@ -1,4 +1,6 @@
 /** Python's asyncio on Node. */
+import './core/unsupported.ts';
+
 export * from './core/index.ts';
 export type {
   Connection,
@@ -27,6 +29,7 @@ export {
 export {
   AbstractServer,
   Server,
+  type ServeForeverOptions,
   type ServerOptions,
   TransportSocket,
   type UnixServerOptions,

@@ -98,7 +98,7 @@ export function pack(value: unknown, way: Way): Packed {
     const done = seen.get(item);
     if (done !== undefined) return done;
     if (Array.isArray(item))
-      return rebuild(item, [] as unknown[], (array) => item.forEach((each) => array.push(copy(each))));
+      return rebuild<unknown[]>(item, [], (array) => item.forEach((each) => array.push(copy(each))));
     if (item instanceof Map) {
       return rebuild(item, new Map<unknown, unknown>(), (map) =>
         item.forEach((each, key) => map.set(copy(key), copy(each))),
@@ -109,7 +109,7 @@ export function pack(value: unknown, way: Way): Packed {
     }
     const prototype: unknown = Object.getPrototypeOf(item);
     if (prototype !== Object.prototype && prototype !== null) return item;
-    return rebuild(item, {} as Record<string, unknown>, (object) => {
+    return rebuild<Record<string, unknown>>(item, {}, (object) => {
       for (const [key, each] of Object.entries(item)) define(object, key, copy(each));
     });
   }

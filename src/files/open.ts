@@ -57,10 +57,7 @@ function* openFile(path: PathLike, mode: string = 'r', options: TextOptions = {}
     buffered = yield* fromPromise(opening);
   } catch (error) {
     // Cancelled: what the system opens nevertheless is closed.
-    opening.then(
-      (late) => late.close(),
-      () => {},
-    );
+    opening.then((late) => late.close()).catch(() => {});
     throw error;
   }
   return codec === null

@@ -23,3 +23,10 @@ export function socketAddress(socket: Socket): Address {
   if (socket.localAddress === undefined || socket.localPort === undefined) return '';
   return toAddress(socket.localAddress, socket.localPort, socket.localFamily);
 }
+
+/** @throws RangeError if several sockets are to share a port and this Node cannot do that: it would say nothing. */
+export function checkReusePort(reusePort: boolean | null | undefined): void {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (reusePort && (major < 22 || (major === 22 && minor < 12)))
+    throw new RangeError('reusePort not supported by this version of Node');
+}

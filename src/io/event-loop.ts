@@ -69,7 +69,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.create_connection`.
    */
-  createConnection<P extends BaseProtocol>(
+  override createConnection<P extends BaseProtocol>(
     protocolFactory: () => P,
     host?: string | null,
     port?: number | string | null,
@@ -83,7 +83,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.create_unix_connection`.
    */
-  createUnixConnection<P extends BaseProtocol>(
+  override createUnixConnection<P extends BaseProtocol>(
     protocolFactory: () => P,
     path?: string | null,
     options: UnixConnectionOptions = {},
@@ -102,7 +102,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.create_server`.
    */
-  createServer(
+  override createServer(
     protocolFactory: () => BaseProtocol,
     host?: string | readonly string[] | null,
     port?: number | null,
@@ -116,7 +116,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.create_unix_server`.
    */
-  createUnixServer(
+  override createUnixServer(
     protocolFactory: () => BaseProtocol,
     path?: string | null,
     options: UnixServerOptions = {},
@@ -129,7 +129,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.connect_accepted_socket`.
    */
-  connectAcceptedSocket<P extends BaseProtocol>(
+  override connectAcceptedSocket<P extends BaseProtocol>(
     protocolFactory: () => P,
     sock: Socket,
     options: TlsOptions & { ssl?: TlsContext | null } = {},
@@ -148,7 +148,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.start_tls`.
    */
-  startTls(
+  override startTls(
     transport: Transport,
     protocol: BaseProtocol,
     sslcontext: TlsContext,
@@ -172,7 +172,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.sendfile`.
    */
-  sendfile(
+  override sendfile(
     transport: WriteTransport,
     file: FileHandle | string,
     offset = 0,
@@ -201,7 +201,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.connect_read_pipe`.
    */
-  connectReadPipe<P extends Protocol>(
+  override connectReadPipe<P extends Protocol>(
     protocolFactory: () => P,
     pipe: Readable,
   ): Coroutine<[transport: ReadTransport, protocol: P]> {
@@ -218,7 +218,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.connect_write_pipe`.
    */
-  connectWritePipe<P extends BaseProtocol>(
+  override connectWritePipe<P extends BaseProtocol>(
     protocolFactory: () => P,
     pipe: Writable,
   ): Coroutine<[transport: WriteTransport, protocol: P]> {
@@ -235,7 +235,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.subprocess_exec`.
    */
-  subprocessExec<P extends SubprocessProtocol>(
+  override subprocessExec<P extends SubprocessProtocol>(
     protocolFactory: () => P,
     program: string,
     args: readonly string[] = [],
@@ -253,7 +253,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.subprocess_shell`.
    */
-  subprocessShell<P extends SubprocessProtocol>(
+  override subprocessShell<P extends SubprocessProtocol>(
     protocolFactory: () => P,
     cmd: string,
     options: SubprocessOptions = {},
@@ -276,7 +276,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.create_datagram_endpoint`.
    */
-  createDatagramEndpoint<P extends DatagramProtocol>(
+  override createDatagramEndpoint<P extends DatagramProtocol>(
     protocolFactory: () => P,
     localAddr: Address | null = null,
     remoteAddr: Address | null = null,
@@ -296,7 +296,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.getaddrinfo`.
    */
-  getaddrinfo(
+  override getaddrinfo(
     host: string | null,
     port: number | string | null,
     options?: AddrInfoOptions,
@@ -314,7 +314,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.getnameinfo`.
    */
-  getnameinfo(sockaddr: Address, flags?: number): Coroutine<[host: string, service: string]> {
+  override getnameinfo(sockaddr: Address, flags?: number): Coroutine<[host: string, service: string]> {
     return getnameinfo(sockaddr, flags);
   }
 
@@ -328,7 +328,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.add_signal_handler`.
    */
-  addSignalHandler<A extends unknown[]>(
+  override addSignalHandler<A extends unknown[]>(
     sig: NodeJS.Signals | number,
     callback: (...args: A) => unknown,
     ...args: A
@@ -344,7 +344,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.remove_signal_handler`.
    */
-  removeSignalHandler(sig: NodeJS.Signals | number): boolean {
+  override removeSignalHandler(sig: NodeJS.Signals | number): boolean {
     this.#signals ??= new SignalHandlers(this);
     return this.#signals.remove(sig);
   }
@@ -352,67 +352,67 @@ export class NodeEventLoop extends BaseEventLoop {
   // What cannot be done here, each with its reason and what comes nearest.
 
   /** Throws: Node tells nobody when a descriptor is readable. Source: CPython 3.14 `asyncio.loop.add_reader`. */
-  addReader(_fd: unknown, _callback: (...args: never[]) => unknown, ..._args: unknown[]): never {
+  override addReader(_fd: unknown, _callback: (...args: never[]) => unknown, ..._args: unknown[]): never {
     return impossible('addReader');
   }
 
   /** Throws, as `addReader`. Source: CPython 3.14 `asyncio.loop.remove_reader`. */
-  removeReader(_fd: unknown): never {
+  override removeReader(_fd: unknown): never {
     return impossible('removeReader');
   }
 
   /** Throws: Node tells nobody when a descriptor is writable. Source: CPython 3.14 `asyncio.loop.add_writer`. */
-  addWriter(_fd: unknown, _callback: (...args: never[]) => unknown, ..._args: unknown[]): never {
+  override addWriter(_fd: unknown, _callback: (...args: never[]) => unknown, ..._args: unknown[]): never {
     return impossible('addWriter');
   }
 
   /** Throws, as `addWriter`. Source: CPython 3.14 `asyncio.loop.remove_writer`. */
-  removeWriter(_fd: unknown): never {
+  override removeWriter(_fd: unknown): never {
     return impossible('removeWriter');
   }
 
   /** Throws: `reader.read(n)` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_recv`. */
-  sockRecv(_sock: unknown, _nbytes: number): never {
+  override sockRecv(_sock: unknown, _nbytes: number): never {
     return impossible('sockRecv');
   }
 
   /** Throws: `BufferedProtocol` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_recv_into`. */
-  sockRecvInto(_sock: unknown, _buf: Uint8Array): never {
+  override sockRecvInto(_sock: unknown, _buf: Uint8Array): never {
     return impossible('sockRecvInto');
   }
 
   /** Throws: a datagram endpoint comes nearest. Source: CPython 3.14 `asyncio.loop.sock_recvfrom`. */
-  sockRecvfrom(_sock: unknown, _bufsize: number): never {
+  override sockRecvfrom(_sock: unknown, _bufsize: number): never {
     return impossible('sockRecvfrom');
   }
 
   /** Throws: a datagram endpoint comes nearest. Source: CPython 3.14 `asyncio.loop.sock_recvfrom_into`. */
-  sockRecvfromInto(_sock: unknown, _buf: Uint8Array, _nbytes?: number): never {
+  override sockRecvfromInto(_sock: unknown, _buf: Uint8Array, _nbytes?: number): never {
     return impossible('sockRecvfromInto');
   }
 
   /** Throws: `writer.write` and `drain` come nearest. Source: CPython 3.14 `asyncio.loop.sock_sendall`. */
-  sockSendall(_sock: unknown, _data: Uint8Array): never {
+  override sockSendall(_sock: unknown, _data: Uint8Array): never {
     return impossible('sockSendall');
   }
 
   /** Throws: `transport.sendto` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_sendto`. */
-  sockSendto(_sock: unknown, _data: Uint8Array, _address: Address): never {
+  override sockSendto(_sock: unknown, _data: Uint8Array, _address: Address): never {
     return impossible('sockSendto');
   }
 
   /** Throws: `createConnection` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_connect`. */
-  sockConnect(_sock: unknown, _address: Address): never {
+  override sockConnect(_sock: unknown, _address: Address): never {
     return impossible('sockConnect');
   }
 
   /** Throws: `createServer` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_accept`. */
-  sockAccept(_sock: unknown): never {
+  override sockAccept(_sock: unknown): never {
     return impossible('sockAccept');
   }
 
   /** Throws: `sendfile` of a transport comes nearest. Source: CPython 3.14 `asyncio.loop.sock_sendfile`. */
-  sockSendfile(_sock: unknown, _file: unknown, _offset?: number, _count?: number | null): never {
+  override sockSendfile(_sock: unknown, _file: unknown, _offset?: number, _count?: number | null): never {
     return impossible('sockSendfile');
   }
 }

@@ -88,7 +88,7 @@ export const sendfile = /* @__PURE__ */ coroutine(function* sendfile(
     throw new RangeError(`offset must be a non-negative integer, got ${repr(offset)}`);
   if (count !== null && !(Number.isInteger(count) && count > 0))
     throw new RangeError(`count must be a positive integer, got ${repr(count)}`);
-  const handle = typeof file === 'string' ? yield* fromPromise(fsPromises().open(file)) : file;
+  const handle = typeof file === 'string' ? yield* opened(file) : file;
   const protocol = new SendfileProtocol(loop, transport);
   try {
     return yield* copy(transport, protocol, handle, offset, count);
@@ -97,6 +97,17 @@ export const sendfile = /* @__PURE__ */ coroutine(function* sendfile(
     if (typeof file === 'string') yield* fromPromise(handle.close());
   }
 });
+
+function* opened(path: string): Gen<FileHandle> {
+  const opening = fsPromises().open(path);
+  try {
+    return yield* fromPromise(opening);
+  } catch (error) {
+    // Cancelled: what the system opens nevertheless is closed.
+    opening.then((late) => late.close()).catch(() => {});
+    throw error;
+  }
+}
 
 function* copy(
   transport: SocketTransport,

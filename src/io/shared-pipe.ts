@@ -65,8 +65,9 @@ export function openSharedPipe(signal: AbortSignal): Promise<SharedPipe> {
 
 /** Where the two ends meet: a folder that is ours alone. */
 function makePlace(): { path: string; remove(): void } {
-  const name = `asyncio-${process.pid}-${Math.random().toString(36).slice(2)}`;
-  if (process.platform === 'win32') return { path: `\\\\.\\pipe\\${name}`, remove: () => {} };
+  // Pipes of Windows are in no folder: nobody is to guess the name.
+  if (process.platform === 'win32')
+    return { path: `\\\\.\\pipe\\asyncio-${crypto.randomUUID()}`, remove: () => {} };
   const folder = fs().mkdtempSync(`${os().tmpdir()}/asyncio-`);
   const path = `${folder}/pipe`;
   return {

@@ -410,7 +410,7 @@ export class SocketTransport extends Transport {
   }
 
   override pauseReading(): void {
-    if (!this.isReading()) return;
+    if (!this.isReading() || this.#isReleased) return;
     this.#isPaused = true;
     this.#socket.pause();
     if (this.#loop.getDebug()) logger.debug(`${this} pauses reading`);
@@ -446,6 +446,7 @@ export class SocketTransport extends Transport {
   }
 
   #canWrite(): boolean {
+    this.#checkNotHandingOver();
     // TLS ends what it writes when it is closed; else what is waiting may still grow.
     if (!this.#isLost && !this.#socket.destroyed && !(this.#isClosing && this.#isTls)) return true;
     if (++this.#lateWrites >= WARNED_WRITES)
@@ -455,7 +456,14 @@ export class SocketTransport extends Transport {
     return false;
   }
 
+  #checkNotHandingOver(): void {
+    // It would go out in the clear, and into the handshake.
+    if (this.#isHandingOver)
+      throw new RuntimeError('Cannot write while startTls() is under way: await it first');
+  }
+
   override writeEof(): void {
+    this.#checkNotHandingOver();
     if (this.#isTls) throw new NotImplementedError('TLS cannot close one direction: use close()');
     if (this.#isClosing || this.#hasWrittenEof) return;
     this.#hasWrittenEof = true;

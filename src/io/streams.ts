@@ -274,6 +274,14 @@ function checkSize(n: unknown): number {
   throw new TypeError(`a number of bytes was expected, got ${repr(n)}`);
 }
 
+/** @throws TypeError or RangeError for what is no limit of a reader. */
+export function checkLimit(limit: unknown): number {
+  if (typeof limit !== 'number' || Number.isNaN(limit))
+    throw new TypeError(`limit must be a number of bytes, got ${repr(limit)}`);
+  if (limit <= 0) throw new RangeError('Limit cannot be <= 0');
+  return limit;
+}
+
 /**
  * Reads what a connection sends, as it comes: bytes, lines, messages. Async iterable by lines:
  *
@@ -310,10 +318,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   readonly #until = new UntilGate(this);
 
   constructor(limit: number = DEFAULT_LIMIT, loop?: AbstractEventLoop | null) {
-    if (typeof limit !== 'number' || Number.isNaN(limit))
-      throw new TypeError(`limit must be a number of bytes, got ${repr(limit)}`);
-    if (limit <= 0) throw new RangeError('Limit cannot be <= 0');
-    this._limit = limit;
+    this._limit = checkLimit(limit);
     this._loop = (loop ?? getEventLoop()) as BaseEventLoop;
   }
 
@@ -1042,15 +1047,8 @@ export interface StreamOptions {
 
 /** Options of `startTls` of a stream. */
 export interface StreamTlsOptions extends TlsOptions {
-  /** The name that the peer's certificate must be for; empty: any. */
+  /** The name that the peer's certificate must be for; empty: any. A client has to say. */
   serverHostname?: string | null;
-}
-
-/** The running loop; in a browser it has no connections. */
-function streamLoop(): NodeEventLoop {
-  const loop = requireLoop() as Partial<NodeEventLoop>;
-  if (loop.createConnection !== undefined) return loop as NodeEventLoop;
-  throw new NotImplementedError('this event loop has no connections: streams need the one of Node');
 }
 
 /** What both kinds of client do: `begin` calls the loop's method. */
@@ -1063,7 +1061,7 @@ function* connect<O>(
   ) => Coroutine<LoopConnection<StreamReaderProtocol>>,
 ): Gen<[StreamReader, StreamWriter]> {
   const { limit, ...rest } = options;
-  const loop = streamLoop();
+  const loop = requireLoop() as NodeEventLoop;
   const reader = new StreamReader(limit, loop);
   const protocol = new StreamReaderProtocol(reader, null, loop);
   const [transport] = yield* begin(loop, () => protocol, rest as O);
@@ -1078,8 +1076,10 @@ function* serve<O>(
 ): Gen<Server> {
   if (typeof callback !== 'function')
     throw new TypeError(`clientConnectedCb must be a function, got ${repr(callback)}`);
-  const { limit, ...rest } = options;
-  const loop = streamLoop();
+  const { limit = DEFAULT_LIMIT, ...rest } = options;
+  // Not at the first client, who could do nothing about it.
+  checkLimit(limit);
+  const loop = requireLoop() as NodeEventLoop;
   const factory = (): StreamReaderProtocol =>
     new StreamReaderProtocol(new StreamReader(limit, loop), callback, loop);
   return yield* begin(loop, factory, rest as O);

@@ -117,6 +117,15 @@ describe('createConnection', () => {
       ],
       [net().createUnixConnection(factory), 'RangeError: no path and sock were specified'],
       [
+        net().createConnection(factory, '127.0.0.1', 1, { family: 6 }),
+        'Error: getaddrinfo EAI_ADDRFAMILY 127.0.0.1',
+      ],
+      // Python's number of the family of IPv4.
+      [
+        net().createConnection(factory, '127.0.0.1', 1, { family: 2 as 0 }),
+        'RangeError: family must be 0, 4 or 6, got 2',
+      ],
+      [
         net().createUnixConnection(factory, '/x', { sock }),
         'RangeError: path and sock can not be specified at the same time',
       ],

@@ -8,7 +8,7 @@ import { after, describe } from 'node:test';
 import { createTask, sleep } from 'asyncio-ts';
 import { cert, key } from '../http/certificate.ts';
 import '../support/leaks.ts';
-import { on, type Steps, thrownBy } from '../support/styles.ts';
+import { on, type Steps, thrownBy, turns } from '../support/styles.ts';
 import { descriptors, drain, from, ioTest, net, pair, Recorder, unpair } from './peers.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'asyncio-test-'));
@@ -153,6 +153,21 @@ describe('sendfile', () => {
     assert.equal(descriptors(), before);
     socket.write('still here');
     yield* on(protocol.got(10));
+    yield* unpair({ transport, peer });
+  });
+
+  ioTest('a cancellation while the file is opened leaves no descriptor', function* (style) {
+    const { transport, peer } = yield* pair();
+    const before = descriptors();
+    for (let delay = 0; delay < 20; delay++) {
+      const task = style.task(() => on(net().sendfile(transport, file, SIZE - 1)));
+      yield* turns(delay);
+      task.cancel();
+      yield* thrownBy(task);
+    }
+    for (let i = 0; i < 500 && descriptors() > before; i++) yield* on(sleep(0.002));
+    assert.ok(descriptors() <= before);
+    transport.close();
     yield* unpair({ transport, peer });
   });
 
