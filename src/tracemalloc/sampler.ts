@@ -3,8 +3,8 @@ import type { Runtime, Session } from 'node:inspector';
 import { NotImplementedError, RuntimeError } from '../core/exceptions.ts';
 
 const NO_SAMPLER =
-  'takeSnapshot(): this runtime has no heap sampler that answers at once (HeapProfiler of node:inspector). ' +
-  'Take snapshots on Node; getTracedMemory() works here';
+  'takeSnapshot(): no heap sampler here. It is that of node:inspector: on Node, built with the inspector and allowed ' +
+  'to use it. getTracedMemory() works without';
 
 const STOPPED =
   'takeSnapshot(): something else that uses the inspector (DevTools, --heap-prof) has stopped the sampler; ' +

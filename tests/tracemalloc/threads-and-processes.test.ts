@@ -24,9 +24,9 @@ function check({ traced: [current, peak], source, size }: Report): void {
 }
 
 /** Runs the program in a process of its own; it has to end, and to say nothing but its report. */
-async function reportOf(args: string[]): Promise<Report> {
+async function reportOf(flags: string[], ...args: string[]): Promise<Report> {
   const { NODE_OPTIONS: _, ...env } = process.env;
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [...args, program], {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [...flags, program, ...args], {
     env,
     timeout: 60_000,
   });
@@ -71,6 +71,11 @@ test('places are those of the source where Node reads source maps', async () => 
   assert.equal(report.source, 'function retainSmallObjects(count: number): void {');
 });
 
+test('a small function has a place of its own where nothing is inlined', async () => {
+  const report = await reportOf(['--no-turbo-inlining', '--no-maglev-inlining'], 'one by one');
+  assert.match(report.source ?? '', /^function retainOne/);
+});
+
 test('a worker that is terminated while it traces leaves nothing behind', async () => {
   const code = `
     import('${import.meta.resolve('asyncio-ts/tracemalloc')}').then(({ start }) => {
@@ -82,4 +87,33 @@ test('a worker that is terminated while it traces leaves nothing behind', async 
   const worker = new Worker(code, { eval: true });
   await once(worker, 'message');
   assert.equal(await worker.terminate(), 1);
+});
+
+test('without the inspector totals are traced, and a snapshot says what is missing', async () => {
+  const permission = process.allowedNodeEnvironmentFlags.has('--permission')
+    ? '--permission'
+    : '--experimental-permission';
+  const code = `
+    import { getTracedMemory, getTracemallocMemory, start, takeSnapshot } from 'asyncio-ts/tracemalloc';
+    start();
+    globalThis.kept = new Uint8Array(20e6);
+    const error = (() => { try { takeSnapshot(); } catch (error) { return error; } })();
+    const { name, message, cause: { code } } = error;
+    console.log(JSON.stringify({ current: getTracedMemory()[0], own: getTracemallocMemory(), name, message, code }));
+  `;
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [permission, '--allow-fs-read=*', '--no-warnings', '--input-type=module', '--eval', code],
+    { cwd: root, timeout: 60_000 },
+  );
+  const { current, ...rest } = JSON.parse(stdout) as { current: number };
+  assert.ok(current > 19e6, `${current}`);
+  assert.deepEqual(rest, {
+    own: 0,
+    name: 'NotImplementedError',
+    message:
+      'takeSnapshot(): no heap sampler here. It is that of node:inspector: on Node, built with the inspector and ' +
+      'allowed to use it. getTracedMemory() works without',
+    code: 'ERR_ACCESS_DENIED',
+  });
 });

@@ -18,8 +18,13 @@ function retainSmallObjects(count: number): void {
   for (let i = 0; i < count; i++) kept.push({ first: [i], second: [i] });
 }
 
+function retainOne(i: number): void {
+  kept.push({ first: [i], second: [i] });
+}
+
 start();
-retainSmallObjects(80_000);
+if (process.argv[2] === 'one by one') for (let i = 0; i < 200_000; i++) retainOne(i);
+else retainSmallObjects(80_000);
 const [largest] = takeSnapshot().statistics('lineno');
 const frame = largest?.traceback.at(-1);
 const report: Report = {
