@@ -33,6 +33,7 @@ export async function buildLibrary() {
     'concurrent/index',
     'http/index',
     'tools/testing/index',
+    'tracemalloc/index',
   ];
   const bundle = await rolldown({
     input: Object.fromEntries(entries.map((entry) => [entry, path.join(root, 'src', `${entry}.ts`)])),

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import * as asyncio from 'asyncio-ts';
 import * as core from 'asyncio-ts/core';
+import { Filter, Frame, Snapshot, Statistic, StatisticDiff, Trace, Traceback } from 'asyncio-ts/tracemalloc';
 import { root } from '../support/project.ts';
 import '../support/leaks.ts';
 
@@ -13,6 +14,8 @@ const read = (file: string): string => readFileSync(path.join(root, file), 'utf8
 
 /** The names of the reference that exist now, per module: `name`, `Class.member` or `Class[Symbol.member]`. */
 const surface = JSON.parse(read('tests/package/surface.json')) as Record<string, string[]>;
+
+const place = new Traceback([new Frame('a.ts', 1)]);
 
 /** Objects whose class sets properties in its constructor, where the prototype does not show them. */
 const samples: Record<string, () => object | Promise<object>> = {
@@ -33,6 +36,13 @@ const samples: Record<string, () => object | Promise<object>> = {
   FutureCallGraph: () => withLoop((loop) => asyncio.captureCallGraph(loop.createFuture()) ?? {}),
   FrameCallGraphEntry: () =>
     new asyncio.FrameCallGraphEntry({ file: 'a.ts', line: 1, column: 1, functionName: 'a' }),
+  Frame: () => new Frame('a.ts', 1),
+  Traceback: () => place,
+  Trace: () => new Trace(0, 1, place),
+  Statistic: () => new Statistic(place, 1, 1),
+  StatisticDiff: () => new StatisticDiff(place, 1, 1, 1, 1),
+  Snapshot: () => new Snapshot([], 1),
+  Filter: () => new Filter(true, '*'),
 };
 
 function withLoop<T>(use: (loop: asyncio.AbstractEventLoop) => T): T {
