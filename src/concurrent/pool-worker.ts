@@ -224,4 +224,3 @@ function canBePacked(value: unknown, handle: WorkerHandle): boolean {
     return false;
   }
 }
-
