@@ -54,6 +54,12 @@ export async function buildLibrary() {
         { name: 'groups', test: /(exception-groups|taskgroups|unsupported)\.ts/, priority: 2 },
         { name: 'core', test: /src[\\/]core[\\/]/, priority: 1 },
         { name: 'node', test: /src[\\/](io[\\/]|host[\\/](node|signals)\.ts)/ },
+        // What every program has of executors; the rest is loaded with the first of them.
+        {
+          name: 'futures',
+          test: /concurrent[\\/](started|futures|errors|unretrieved|timer|loop-futures)\.ts/,
+          priority: 1,
+        },
         { name: 'concurrent', test: /src[\\/]concurrent[\\/](?!index)/ },
       ],
     },

@@ -7,10 +7,10 @@ import { Failure, isMain, root } from './support.mjs';
 const layers = [
   'core',
   'host',
+  'concurrent',
   'io',
   'files',
   'tracemalloc',
-  'concurrent',
   'threading',
   'multiprocessing',
   'http',

@@ -17,6 +17,8 @@ export {
   SelectorEventLoop,
 } from './io/event-loop.ts';
 export type { Address } from './io/addresses.ts';
+export { runCoroutineThreadsafe, wrapFuture } from './concurrent/loop-futures.ts';
+export { toThread } from './io/threads.ts';
 export type { DatagramOptions, UdpTransport } from './io/datagram.ts';
 export type { AddrInfo, AddrInfoOptions } from './io/names.ts';
 export {

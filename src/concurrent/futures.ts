@@ -33,8 +33,8 @@ export interface CallControl {
  */
 export class Future<T> extends LoopFree<T> {
   #state: FutureState = 'PENDING';
-  #callbacks: ((future: this) => unknown)[] = [];
-  #progressCallbacks: ((value: unknown) => unknown)[] = [];
+  #callbacks: ((future: this) => unknown)[] | null = null;
+  #progressCallbacks: ((value: unknown) => unknown)[] | null = null;
   #id: number | null = null;
   /** @internal Set by the executor. */
   _control: CallControl | null = null;
@@ -132,7 +132,7 @@ export class Future<T> extends LoopFree<T> {
    */
   addDoneCallback(fn: (future: this) => unknown): void {
     if (this.done()) this.#call(fn);
-    else this.#callbacks.push(fn);
+    else (this.#callbacks ??= []).push(fn);
   }
 
   /**
@@ -141,7 +141,7 @@ export class Future<T> extends LoopFree<T> {
    * Source: asyncio-ts.
    */
   addProgressCallback(fn: (value: unknown) => unknown): void {
-    this.#progressCallbacks.push(fn);
+    (this.#progressCallbacks ??= []).push(fn);
   }
 
   /**
@@ -181,9 +181,9 @@ export class Future<T> extends LoopFree<T> {
   protected override _settle(outcome: Outcome<T>): void {
     super._settle(outcome);
     const callbacks = this.#callbacks;
-    this.#callbacks = [];
+    this.#callbacks = null;
     this._control = null;
-    for (const callback of callbacks) this.#call(callback);
+    if (callbacks !== null) for (const callback of callbacks) this.#call(callback);
   }
 
   #call(callback: (future: this) => unknown): void {
@@ -203,7 +203,7 @@ export class Future<T> extends LoopFree<T> {
 
   /** @internal */
   _progress(value: unknown): void {
-    for (const callback of this.#progressCallbacks) guarded(callback, value, this);
+    for (const callback of this.#progressCallbacks ?? []) guarded(callback, value, this);
   }
 
   /** @internal */

@@ -69,7 +69,7 @@ export interface PoolKind {
   readonly deathMessage: string;
   readonly initializerMessage: string;
   readonly breaksTogether: boolean;
-  start(listener: WorkerListener, concurrency: number): WorkerHandle;
+  readonly start: (listener: WorkerListener, concurrency: number) => WorkerHandle;
   broken(message: string, cause?: unknown): BrokenExecutor;
 }
 
@@ -159,7 +159,7 @@ export abstract class PoolExecutor extends Executor {
 
 function plainTarget<A extends unknown[], R>(fn: Target<A, R> | CallTarget<A, R>): Target<A, R> {
   if (typeof fn !== 'object' || fn === null || 'module' in fn) return fn as Target<A, R>;
-  return fn.target as Target<A, R>;
+  return fn.target;
 }
 
 function graceOf(fn: object, fallback: number | null): number | null {

@@ -6,27 +6,20 @@
  * workers themselves. Such a function was fast at each of its last calls; if one turns out slow, the calls behind it are
  * called back and go to others.
  */
-import { copyContextOrNull } from '../core/contextvars.ts';
 import { describe, RuntimeError } from '../core/exceptions.ts';
-import { formatError, repr } from '../core/format-helpers.ts';
+import { formatError } from '../core/format-helpers.ts';
 import { logger } from '../core/log.ts';
-import { needsPacking, pack, unpack } from './crossing.ts';
-import { type BrokenExecutor, ExecutorFull, PicklingError } from './errors.ts';
+import { unpack } from './crossing.ts';
+import { type BrokenExecutor, ExecutorFull, type PicklingError } from './errors.ts';
 import { Future } from './futures.ts';
-import {
-  CallFlag,
-  FromWorker,
-  type FromWorkerEntry,
-  ToWorker,
-  type ToWorkerEntry,
-  type Variables,
-} from './protocol.ts';
+import { isFast, type KnownPlace, PoolCall, type StreamSink } from './pool-call.ts';
+import { PoolWorker } from './pool-worker.ts';
+import { FromWorker, type FromWorkerEntry, ToWorker } from './protocol.ts';
 import { unpackError } from './remote-errors.ts';
 import { Started } from './started.ts';
 import { exportsOf, type Place, placeOf, type Target } from './targets.ts';
 import { Timer } from './timer.ts';
 import type { Death, WorkerHandle, WorkerListener } from './workers.ts';
-import type { Transferable } from 'node:worker_threads';
 
 /** What a pool has to know. */
 export interface PoolOptions {
@@ -52,241 +45,8 @@ export interface PoolOptions {
   readonly breaksTogether: boolean;
 }
 
-/** What is remembered of a function that was called. */
-interface KnownPlace extends Place {
-  readonly id: number;
-  /** Fast calls since the last slow one. */
-  fastCalls: number;
-}
-
-/** So many fast calls in a row make a function fast. */
-const FAST_STREAK = 8;
 /** A call that runs for longer than this, in milliseconds, loses the calls that wait behind it. */
 const RECALL_MS = 5;
-/** Seconds that a worker that was told to end may take. */
-const CLOSE_SECONDS = 10;
-
-/** What hears of a stream's values. */
-export interface StreamSink {
-  /** The call is under way: by `grant(n)` it may send `n` more values. */
-  begin(grant: (n: number) => void): void;
-  value(value: unknown): void;
-}
-
-class PoolCall {
-  readonly id: number;
-  readonly future: Future<any>;
-  readonly place: KnownPlace;
-  readonly args: unknown[];
-  readonly sink: StreamSink | null;
-  readonly variables: Variables | null;
-  readonly cancelGrace: number | null;
-  worker: PoolWorker | null = null;
-  isAborted = false;
-  grace: Timer | null = null;
-
-  constructor(
-    id: number,
-    future: Future<any>,
-    place: KnownPlace,
-    args: unknown[],
-    sink: StreamSink | null,
-    cancelGrace: number | null,
-  ) {
-    this.id = id;
-    this.future = future;
-    this.place = place;
-    this.args = args;
-    this.sink = sink;
-    this.cancelGrace = cancelGrace;
-    const context = copyContextOrNull();
-    this.variables =
-      context === null
-        ? null
-        : Array.from(context.items(), ([variable, value]) => [variable.name, value] as const);
-  }
-
-  get isCancelled(): boolean {
-    return this.future.cancelled();
-  }
-}
-
-/** One worker and what it was given. */
-class PoolWorker implements WorkerListener {
-  readonly pool: Pool;
-  readonly handle: WorkerHandle;
-  readonly calls = new Map<number, PoolCall>();
-  readonly #places = new Set<number>();
-  #outbox: ToWorkerEntry[] = [];
-  #isFlushing = false;
-  #isReferenced = true;
-  isReady = false;
-  /** It takes no more calls. */
-  isRetired = false;
-  /** It was ended on purpose. */
-  isEnded = false;
-  taken = 0;
-  /** When the oldest of its calls became the oldest. */
-  headSince = 0;
-  isRecalling = false;
-  closeTimer: Timer | null = null;
-
-  constructor(pool: Pool) {
-    this.pool = pool;
-    this.handle = pool.options.start(this);
-  }
-
-  onMessage(entries: readonly FromWorkerEntry[]): void {
-    for (const entry of entries) this.pool._onEntry(this, entry);
-    this.headSince = performance.now();
-    this.pool._pump();
-    this.updateRef();
-  }
-
-  onExit(death: Death): void {
-    this.closeTimer?.cancel();
-    this.pool._onExit(this, death);
-  }
-
-  send(entry: ToWorkerEntry): void {
-    this.#outbox.push(entry);
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    queueMicrotask(() => this.#flush());
-  }
-
-  give(call: PoolCall): void {
-    const { place } = call;
-    this.introduce(place);
-    call.worker = this;
-    if (this.calls.size === 0) this.headSince = performance.now();
-    this.calls.set(call.id, call);
-    this.taken++;
-    const { maxTasksPerChild } = this.pool.options;
-    if (maxTasksPerChild !== null && this.taken >= maxTasksPerChild) this.isRetired = true;
-    const flags = call.sink === null ? 0 : CallFlag.STREAM;
-    this.send([ToWorker.CALL, call.id, place.id, call.args, flags, call.variables]);
-    call.sink?.begin((n) => {
-      if (this.calls.has(call.id)) this.send([ToWorker.CREDIT, call.id, n]);
-    });
-    this.updateRef();
-  }
-
-  introduce(place: KnownPlace): void {
-    if (this.#places.has(place.id)) return;
-    this.#places.add(place.id);
-    const { id, module, name, text } = place;
-    this.send([ToWorker.PLACE, id, { module, name, text }]);
-  }
-
-  #flush(): void {
-    this.#isFlushing = false;
-    const entries = this.#outbox;
-    this.#outbox = [];
-    if (this.isEnded) return;
-    if (!entries.some((entry) => entry[0] === ToWorker.CALL && needsPacking(entry[3] as unknown[]))) {
-      try {
-        this.handle.post(entries, []);
-        return;
-      } catch {
-        // One of them cannot be cloned as it is.
-      }
-    }
-    for (const entry of entries) this.#postAlone(entry);
-  }
-
-  #postAlone(entry: ToWorkerEntry): void {
-    if (entry[0] !== ToWorker.CALL && entry[0] !== ToWorker.INIT) {
-      this.handle.post([entry], []);
-      return;
-    }
-    try {
-      const { entry: packed, transfer } = this.#pack(entry);
-      this.handle.post([packed], transfer);
-    } catch (problem) {
-      if (entry[0] === ToWorker.CALL) this.#refuse(entry[1], problem);
-      else
-        this.pool._initializerFailed(asPicklingError('initargs', this.pool.options.initargs, this, problem));
-    }
-  }
-
-  #pack(entry: ToWorkerEntry): { entry: ToWorkerEntry; transfer: readonly Transferable[] } {
-    if (entry[0] === ToWorker.CALL) {
-      const { value, hasParcels, transfer } = pack(entry[3], this.handle.way);
-      const flags = entry[4] | (hasParcels ? CallFlag.PACKED : 0);
-      const variables = entry[5]?.filter(([, each]) => this.handle.canBeSent(each)) ?? null;
-      return { entry: [entry[0], entry[1], entry[2], value, flags, variables], transfer };
-    }
-    const [op, placeId, args] = entry as Extract<ToWorkerEntry, { 0: typeof ToWorker.INIT }>;
-    const { value, hasParcels, transfer } = pack(args, this.handle.way);
-    return { entry: [op, placeId, value, hasParcels ? CallFlag.PACKED : 0], transfer };
-  }
-
-  #refuse(id: number, problem: unknown): void {
-    const call = this.calls.get(id);
-    if (call === undefined) return;
-    this.calls.delete(id);
-    this.pool._ended(call);
-    if (!call.future.done())
-      call.future.setException(
-        asPicklingError(`${call.place.name || 'the function'}()`, call.args, this, problem),
-      );
-    this.pool._pump();
-    this.updateRef();
-  }
-
-  /** A worker with work keeps the process alive. */
-  updateRef(): void {
-    const isNeeded = this.calls.size > 0 || this.closeTimer !== null || this.pool._isWaitingFor(this);
-    if (isNeeded === this.#isReferenced) return;
-    this.#isReferenced = isNeeded;
-    if (isNeeded) this.handle.ref();
-    else this.handle.unref();
-  }
-
-  close(): void {
-    if (this.closeTimer !== null || this.isEnded) return;
-    this.isRetired = true;
-    this.send([ToWorker.CLOSE]);
-    this.closeTimer = new Timer(CLOSE_SECONDS, () => this.handle.kill());
-    this.updateRef();
-  }
-
-  end(politely: boolean): void {
-    this.isRetired = true;
-    this.isEnded = true;
-    if (politely) this.handle.terminate();
-    else this.handle.kill();
-  }
-}
-
-/** Which of `args` cannot be sent, and what to do instead. */
-function asPicklingError(
-  what: string,
-  args: readonly unknown[],
-  { handle }: PoolWorker,
-  problem: unknown,
-): PicklingError {
-  if (problem instanceof RuntimeError) return new PicklingError(problem.message, { cause: problem });
-  const index = args.findIndex((arg) => !canBePacked(arg, handle));
-  const which = index < 0 ? 'its arguments' : `argument ${index + 1}, ${repr(args[index])},`;
-  return new PicklingError(
-    `${what}: ${which} cannot be sent to another ${handle.way} ` +
-      `(${problem instanceof Error ? problem.message : describe(problem)}). Pass plain data, and let the function make what ` +
-      'cannot be sent: connections, sockets, functions',
-    { cause: problem },
-  );
-}
-
-function canBePacked(value: unknown, handle: WorkerHandle): boolean {
-  try {
-    // What is to be moved is looked at without being moved.
-    const { value: plain, transfer } = pack(value, handle.way);
-    return transfer.length > 0 || handle.canBeSent(plain);
-  } catch {
-    return false;
-  }
-}
 
 /** Workers and the calls for them. */
 export class Pool {
@@ -297,6 +57,8 @@ export class Pool {
   #nextId = 0;
   #isPumping = false;
   readonly #places = new Map<string, KnownPlace>();
+  /** Most calls are of the same function as the one before. */
+  #lastPlace: { place: Place; known: KnownPlace } | null = null;
   #broken: BrokenExecutor | null = null;
   #isShutDown = false;
   #shutdownWaits: Started<void>[] = [];
@@ -345,12 +107,15 @@ export class Pool {
   }
 
   #know(place: Place): KnownPlace {
+    const last = this.#lastPlace;
+    if (last !== null && last.place === place) return last.known;
     const key = `${place.name} ${place.module} ${place.text}`;
     let known = this.#places.get(key);
     if (known === undefined) {
       known = { ...place, id: this.#places.size, fastCalls: 0 };
       this.#places.set(key, known);
     }
+    this.#lastPlace = { place, known };
     return known;
   }
 
@@ -398,7 +163,7 @@ export class Pool {
     while (this.#head < this.#line.length) {
       const call = this.#line[this.#head] as PoolCall;
       if (call.future.done()) {
-        if (call.isCancelled && !call.isAborted) call.future._notified();
+        call.future._notified();
         this.#shiftLine();
         continue;
       }
@@ -425,7 +190,7 @@ export class Pool {
   /** The worker for the next call: an idle one, a new one, or one where a fast call may wait. */
   #choose(place: KnownPlace): PoolWorker | null {
     const { concurrency, prefetch, maxWorkers } = this.options;
-    const isFast = place.fastCalls >= FAST_STREAK;
+    const mayWait = isFast(place);
     let best: PoolWorker | null = null;
     let starting = 0;
     let active = 0;
@@ -437,22 +202,15 @@ export class Pool {
         continue;
       }
       const load = worker.calls.size;
-      const limit = isFast && this.#isAllFast(worker) ? concurrency + prefetch : concurrency;
+      const mayPrefetch = mayWait && worker.slowCalls === 0 && !worker.isRecalling;
+      const limit = mayPrefetch ? concurrency + prefetch : concurrency;
       if (load < limit && (best === null || load < best.calls.size)) best = worker;
     }
     if (best !== null && best.calls.size < concurrency) return best;
     // As many are started as there are calls for them.
     if (active < maxWorkers && starting < this.#waiting) this.#startWorker();
+    if (best !== null) this.#watchHeads();
     return best;
-  }
-
-  #isAllFast(worker: PoolWorker): boolean {
-    if (worker.isRecalling) return false;
-    for (const call of worker.calls.values()) {
-      if (call.place.fastCalls < FAST_STREAK || call.isAborted || call.sink !== null) return false;
-    }
-    if (worker.calls.size > this.options.concurrency) this.#watchHeads();
-    return true;
   }
 
   #startWorker(): void {
@@ -498,11 +256,10 @@ export class Pool {
         worker.isReady = true;
         break;
       case FromWorker.RESULT: {
-        const [, id, value, isFast, hasParcels] = entry;
+        const [, id, value, wasFast, hasParcels] = entry;
         const call = this.#take(worker, id);
         if (call === null) break;
-        const { place } = call;
-        place.fastCalls = isFast ? place.fastCalls + 1 : 0;
+        call.place.fastCalls = wasFast ? call.place.fastCalls + 1 : 0;
         if (!call.future.done()) call.future.setResult(hasParcels ? unpack(value) : value);
         break;
       }
@@ -538,16 +295,9 @@ export class Pool {
   #take(worker: PoolWorker, id: number): PoolCall | null {
     const call = worker.calls.get(id);
     if (call === undefined) return null;
-    worker.calls.delete(id);
-    this._ended(call);
+    worker.take(call);
     if (worker.isRetired && worker.calls.size === 0) worker.close();
     return call;
-  }
-
-  /** @internal */
-  _ended(call: PoolCall): void {
-    call.grace?.cancel();
-    call.worker = null;
   }
 
   /** Calls that have not begun come back to the head of the line. */
@@ -557,8 +307,7 @@ export class Pool {
     for (const id of ids) {
       const call = worker.calls.get(id);
       if (call === undefined) continue;
-      worker.calls.delete(id);
-      this._ended(call);
+      worker.take(call);
       if (!call.future.done()) calls.push(call);
     }
     this.#requeue(calls);
@@ -578,6 +327,7 @@ export class Pool {
       this.#forget();
       return;
     }
+    worker.slowDown(call);
     worker.send([ToWorker.CANCEL, call.id]);
     if (call.cancelGrace === null) return;
     call.grace = new Timer(call.cancelGrace, () => this.#endWorkerOf(call));
@@ -595,10 +345,8 @@ export class Pool {
       call.grace = new Timer(0.05, () => this.#endWorkerOf(call));
       return;
     }
-    worker.calls.clear();
+    worker.takeAll();
     worker.end(false);
-    this._ended(call);
-    for (const other of others) this._ended(other);
     // With one call at a time, those behind it have not begun.
     this.#requeue(others);
     this._pump();
@@ -612,30 +360,25 @@ export class Pool {
 
   /** @internal */
   _onExit(worker: PoolWorker, { code, signal, error }: Death): void {
-    const isExpected = worker.isEnded || worker.closeTimer !== null;
+    const isExpected = worker.isEnded || worker.isClosing;
     worker.isEnded = true;
     worker.isRetired = true;
     if (!isExpected && this.#broken === null) {
       const how = signal !== null ? `it was ended by ${signal}` : `its exit code is ${code}`;
-      const { broken, deathMessage, breaksTogether } = this.options;
-      const problem = broken(
-        `${deathMessage} (${error === undefined ? how : `it threw ${describe(error)}`})`,
-        error,
-      );
+      const text = `${this.options.deathMessage} (${error === undefined ? how : `it threw ${describe(error)}`})`;
+      const problem = this.options.broken(text, error);
       // One that ends before it is ready ends always.
-      if (breaksTogether || !worker.isReady) this.#break(problem);
-      else this.#fail(worker.calls.values(), problem);
+      if (this.options.breaksTogether || !worker.isReady) this.#break(problem);
+      else this.#fail(worker.takeAll(), problem);
     }
-    for (const call of worker.calls.values()) this._ended(call);
-    worker.calls.clear();
+    worker.takeAll();
     this.#workers.delete(worker);
     this._pump();
     this.#finishShutdown();
   }
 
   #fail(calls: Iterable<PoolCall>, error: Error): void {
-    for (const call of [...calls]) {
-      this._ended(call);
+    for (const call of calls) {
       if (!call.future.done()) call.future.setException(error);
     }
   }
@@ -649,8 +392,7 @@ export class Pool {
     this.#head = 0;
     this.#waiting = 0;
     for (const worker of this.#workers) {
-      calls.push(...worker.calls.values());
-      worker.calls.clear();
+      calls.push(...worker.takeAll());
       if (!worker.isEnded) worker.end(true);
     }
     this.#fail(calls, error);
@@ -673,7 +415,7 @@ export class Pool {
 
   #finishShutdown(): void {
     if (!this.#isShutDown && this.#broken === null) return;
-    if (this.#waiting > 0) return;
+    if (this.#head < this.#line.length) return;
     for (const worker of this.#workers) if (worker.calls.size === 0) worker.close();
     if (this.#workers.size > 0) return;
     const waits = this.#shutdownWaits;
@@ -691,8 +433,7 @@ export class Pool {
     this.#waiting = 0;
     const running: PoolCall[] = [];
     for (const worker of this.#workers) {
-      running.push(...worker.calls.values());
-      worker.calls.clear();
+      running.push(...worker.takeAll());
       worker.end(politely);
     }
     if (running.length > 0) this.#fail(running, this.options.broken(this.options.deathMessage));

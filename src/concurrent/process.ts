@@ -58,9 +58,7 @@ export class ProcessPoolExecutor extends PoolExecutor {
     let started = 0;
     super({
       options,
-      defaultWorkers: (
-        process.getBuiltinModule('node:os') as typeof import('node:os')
-      ).availableParallelism(),
+      defaultWorkers: process.getBuiltinModule('node:os').availableParallelism(),
       deathMessage:
         'A process in the process pool was terminated abruptly while the future was running or pending.',
       initializerMessage: 'A process initializer failed, the process pool is not usable anymore',

@@ -37,7 +37,7 @@ function packDeep(error: Error, canBeSent: (value: unknown) => boolean, depth: n
     return { value: canBeSent(value) ? value : exceptions.describe(value) };
   };
   return {
-    name: String(error.name),
+    name: error.name,
     message: exceptions.messageOf(error),
     stack: typeof error.stack === 'string' ? error.stack : undefined,
     classes: classNames(error),
@@ -65,7 +65,14 @@ type ErrorType = { readonly prototype: Error };
 /** The classes that are known on both sides. */
 const shared = new Map<string, ErrorType>(
   [
-    ...[Error, TypeError, RangeError, SyntaxError, ReferenceError, EvalError, URIError, AggregateError],
+    Error,
+    TypeError,
+    RangeError,
+    SyntaxError,
+    ReferenceError,
+    EvalError,
+    URIError,
+    AggregateError,
     // Executors' own come last: those that asyncio has by the same name stand for the program's.
     ...Object.values(executorErrors).filter((type) => !(type.name in exceptions)),
     ...Object.values(exceptions).filter(isErrorType),

@@ -26,7 +26,7 @@ export interface Undo<T> {
 
 /** Something that ends once, whatever thread or process decides it, and can be awaited inside and outside of loops. */
 export abstract class LoopFree<T> implements Awaitable<T> {
-  #listeners: ((outcome: Outcome<T>) => void)[] = [];
+  #listeners: ((outcome: Outcome<T>) => void)[] | null = null;
   #outcome: Outcome<T> | null = null;
   #failure: Failure | null = null;
 
@@ -38,19 +38,17 @@ export abstract class LoopFree<T> implements Awaitable<T> {
   /** @internal End it, and tell those who wait. */
   protected _settle(outcome: Outcome<T>): void {
     this.#outcome = outcome;
-    if (outcome.kind === 'error' && this.#listeners.length === 0) {
-      this.#failure = watchFailure(this, this._what(), outcome.error);
-    }
     const listeners = this.#listeners;
-    this.#listeners = [];
-    for (const listener of listeners) listener(outcome);
+    this.#listeners = null;
+    if (listeners !== null) for (const listener of listeners) listener(outcome);
+    else if (outcome.kind === 'error') this.#failure = watchFailure(this, this._what(), outcome.error);
   }
 
   /** @internal Call `listener` with the outcome: at once if it is there. Counts as retrieving an error. */
   _whenEnded(listener: (outcome: Outcome<T>) => void): void {
     this._markRetrieved();
     if (this.#outcome !== null) listener(this.#outcome);
-    else this.#listeners.push(listener);
+    else (this.#listeners ??= []).push(listener);
   }
 
   /** @internal */

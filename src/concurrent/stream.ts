@@ -1,6 +1,6 @@
 /** The values of a generator that runs elsewhere, one by one. */
 import type { Future } from './futures.ts';
-import type { StreamSink } from './pool.ts';
+import type { StreamSink } from './pool-call.ts';
 import { STREAM_CREDIT } from './protocol.ts';
 import { Started } from './started.ts';
 import { asNext, type StartedIterator } from './waiting.ts';

@@ -188,5 +188,5 @@ function toUrl(script: string): string {
 }
 
 function pathToUrl(path: string): string {
-  return (process.getBuiltinModule('node:url') as typeof import('node:url')).pathToFileURL(path).href;
+  return process.getBuiltinModule('node:url').pathToFileURL(path).href;
 }

@@ -27,7 +27,7 @@ const interpreterKind: ThreadKind = {
 };
 
 function cpus(): number {
-  return (process.getBuiltinModule('node:os') as typeof import('node:os')).availableParallelism();
+  return process.getBuiltinModule('node:os').availableParallelism();
 }
 
 /**

@@ -2,8 +2,7 @@
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { ContextVar, copyContext } from '../core/contextvars.ts';
 import { fromPromise } from '../core/coroutines.ts';
-import { isCancelledError, RuntimeError } from '../core/exceptions.ts';
-import { describe } from '../core/exceptions.ts';
+import { describe, isCancelledError } from '../core/exceptions.ts';
 import { typeName } from '../core/format-helpers.ts';
 import { isGeneratorFunction } from '../core/strands.ts';
 import { Runner } from '../core/runners.ts';
@@ -20,6 +19,7 @@ import {
   type ToWorkerEntry,
   type Variables,
 } from './protocol.ts';
+import { progressListener } from './progress.ts';
 import { type PackedError, packError } from './remote-errors.ts';
 import { type Exports, functionAt, type Place } from './targets.ts';
 import type { Transferable } from 'node:worker_threads';
@@ -86,28 +86,6 @@ class Call {
     this.credit = credit;
   }
 }
-
-const currentCall = new ContextVar<{ worker: WorkerCalls; call: Call } | null>('asyncio-ts: call', {
-  default: null,
-});
-
-/**
- * In a call that an executor runs: tell its caller how far it is. `future.addProgressCallback` hears of it, in order and
- * before the result.
- *
- * @param value - anything that can be cloned.
- * @throws RuntimeError outside of such a call; PicklingError if the value cannot be cloned.
- *
- * Source: asyncio-ts.
- */
-export function reportProgress(value: unknown): void {
-  const running = currentCall.get();
-  if (running === null) throw new RuntimeError('reportProgress() is for calls that an executor runs');
-  running.worker._progress(running.call, value);
-}
-
-/** @internal For executors that run calls where they were made. */
-export { currentCall };
 
 /** Runs what the pool sends: `concurrency` calls at a time, in order. */
 export class WorkerCalls {
@@ -264,7 +242,7 @@ export class WorkerCalls {
   #createTask(call: Call): Task<unknown> {
     const context = copyContext();
     context.run(() => {
-      currentCall.set({ worker: this, call });
+      progressListener.set((value) => this.#progress(call, value));
       for (const [name, value] of call.variables ?? []) this.#variables.get(name)?.set(value);
     });
     const fn = call.place.fn as AnyFunction;
@@ -309,7 +287,7 @@ export class WorkerCalls {
         await more;
       }
       call.credit--;
-      this._value(call, value);
+      this.#value(call, value);
     }
     return undefined;
   }
@@ -340,13 +318,11 @@ export class WorkerCalls {
     return packError(error, (value) => this.#channel.canBeSent(value));
   }
 
-  /** @internal */
-  _progress(call: Call, value: unknown): void {
+  #progress(call: Call, value: unknown): void {
     this.#sendNow([FromWorker.PROGRESS, call.id, value], 'the value of reportProgress()');
   }
 
-  /** @internal */
-  _value(call: Call, value: unknown): void {
+  #value(call: Call, value: unknown): void {
     this.#sendNow([FromWorker.VALUE, call.id, value], `a value of ${call.place.name}()`);
   }
 

@@ -1,5 +1,5 @@
 /** A worker thread or a worker process, as its pool sees it. */
-import type { ChildProcess, ForkOptions, Serializable } from 'node:child_process';
+import type { ChildProcess, ForkOptions } from 'node:child_process';
 import type { ResourceLimits, Transferable, Worker } from 'node:worker_threads';
 import type * as ChildProcessModule from 'node:child_process';
 import type * as V8 from 'node:v8';
@@ -180,7 +180,7 @@ class ProcessHandle implements WorkerHandle {
   post(entries: readonly unknown[]): void {
     if (!this.#child.connected) return;
     // Errors of the channel are those of the process, whose end is told.
-    this.#child.send(entries as Serializable, () => {});
+    this.#child.send(entries, () => {});
   }
 
   canBeSent(value: unknown): boolean {

@@ -10,7 +10,13 @@ import {
   setPlatformLoop,
 } from '../core/events.ts';
 import type { Host } from '../core/host.ts';
-import type { Coroutine } from '../core/types.ts';
+import { RuntimeError } from '../core/exceptions.ts';
+import type { Future } from '../core/futures.ts';
+import type { Coroutine, Delay } from '../core/types.ts';
+import type { Executor, ResultOfCall } from '../concurrent/executor.ts';
+import type { Target } from '../concurrent/targets.ts';
+import type { ThreadPoolExecutor } from '../concurrent/thread.ts';
+import { DefaultExecutor, shutdownExecutor } from './threads.ts';
 import { NodeHost } from '../host/node.ts';
 import {
   disownChildren,
@@ -54,6 +60,7 @@ import { SignalHandlers } from './signals.ts';
  */
 export class NodeEventLoop extends BaseEventLoop {
   #signals: SignalHandlers | null = null;
+  readonly #executor = new DefaultExecutor();
 
   /**
    * Connect to a host. The addresses of its name are tried in order; then `protocolFactory` makes the protocol, which
@@ -182,9 +189,56 @@ export class NodeEventLoop extends BaseEventLoop {
     return sendfile(this, transport, file, offset, count, options.fallback ?? true);
   }
 
+  /**
+   * Have `func(...args)` called by an executor: it begins at this call. Async functions and generators are run there by an
+   * event loop of the worker's own.
+   *
+   * @param executor - null for the default one: threads of the loop, started as they are needed.
+   * @param func - a function that a module exports, or `{ target, module: import.meta.url }`.
+   * @param args - are cloned; `transfer(buffer)` moves.
+   * @returns a future of this loop.
+   * @throws RuntimeError if the loop is closed, or the executor is shut down.
+   *
+   * Cancellation: the waiter is free at once. A call that waits never runs; one that runs is asked to stop, and its worker is
+   * ended after the executor's `cancelGrace`: never, for the default one.
+   *
+   * Source: CPython 3.14 `asyncio.loop.run_in_executor`.
+   */
+  override runInExecutor<A extends unknown[], R>(
+    executor: Executor | null,
+    func: Target<A, R>,
+    ...args: A
+  ): Future<ResultOfCall<R>> {
+    if (this.isClosed()) throw new RuntimeError('Event loop is closed');
+    return this.#executor.run(this, executor, func, args);
+  }
+
+  /**
+   * The executor for `runInExecutor(null, …)` and `toThread`.
+   *
+   * @throws TypeError if it is no ThreadPoolExecutor.
+   *
+   * Source: CPython 3.14 `asyncio.loop.set_default_executor`.
+   */
+  override setDefaultExecutor(executor: ThreadPoolExecutor): void {
+    this.#executor.set(executor);
+  }
+
+  /**
+   * Wait for the calls of the default executor, which takes no more.
+   *
+   * @param timeout - seconds to wait at most; then a warning is logged, and it goes on without waiting.
+   *
+   * Source: CPython 3.14 `asyncio.loop.shutdown_default_executor`.
+   */
+  override shutdownDefaultExecutor(timeout: Delay | null = null): Coroutine<void> {
+    return shutdownExecutor(this.#executor, timeout);
+  }
+
   /** As `BaseEventLoop.close`; also closes what is open, and removes the handlers of signals. */
   override close(): void {
     super.close();
+    this.#executor.close();
     disownChildren(this);
     this.#signals?.clear();
     closeAll(this);
