@@ -11,7 +11,7 @@ import { PENDING, RESULT } from '../core/running.ts';
 import type { Task } from '../core/tasks.ts';
 import type { Delay, Gen } from '../core/types.ts';
 import { FIRST_COMPLETED, wait } from '../core/waiting.ts';
-import type { Address } from './addresses.ts';
+import { type Address, checkUnixPath } from './addresses.ts';
 import { net } from './builtins.ts';
 import { closed, opened, type OpenResource } from './open-resources.ts';
 import { type ResolvedAddress, resolve } from './resolve.ts';
@@ -379,6 +379,7 @@ export const createUnixConnection = /* @__PURE__ */ coroutine(function* createUn
   let socket = sock;
   if (path !== null) {
     if (sock !== null) throw new RangeError('path and sock can not be specified at the same time');
+    checkUnixPath(path);
     socket = yield* connect(loop, { path });
   } else if (socket === null) {
     throw new RangeError('no path and sock were specified');

@@ -10,7 +10,7 @@ import type { Future } from '../core/futures.ts';
 import { logger } from '../core/log.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import { sleep } from '../core/waiting.ts';
-import { type Address, checkReusePort, toAddress } from './addresses.ts';
+import { type Address, checkReusePort, checkUnixPath, toAddress } from './addresses.ts';
 import { fs, net } from './builtins.ts';
 import { makeTransport } from './connections.ts';
 import type { BaseProtocol } from './protocols.ts';
@@ -561,6 +561,7 @@ function* listenAt(
   path: string,
   { backlog = BACKLOG, cleanupSocket = true }: UnixServerOptions,
 ): Gen<void> {
+  checkUnixPath(path);
   removeStale(path);
   const listener = newListener({});
   try {

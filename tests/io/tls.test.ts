@@ -418,7 +418,7 @@ describe('startTls', () => {
     );
   });
 
-  ioTest('P48, F6: streams go on with TLS, also in the segment of the line before it', function* () {
+  ioTest('P48, H48, F6: streams go on with TLS, also in the segment of the line before it', function* () {
     const line = 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n';
     const served = net().createFuture<string[]>();
     const server = yield* on(
