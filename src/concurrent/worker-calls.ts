@@ -2,7 +2,7 @@
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { ContextVar, copyContext } from '../core/contextvars.ts';
 import { fromPromise } from '../core/coroutines.ts';
-import { describe, isCancelledError } from '../core/exceptions.ts';
+import { describe, isCancelledError, RuntimeError } from '../core/exceptions.ts';
 import { typeName } from '../core/format-helpers.ts';
 import { isGeneratorFunction } from '../core/strands.ts';
 import { Runner } from '../core/runners.ts';
@@ -415,7 +415,11 @@ function endImport(): void {
   imports--;
 }
 
-/** @internal Whether this worker is importing the module of a call just now. */
-export function isImporting(): boolean {
-  return imports > 0;
+/** @internal @throws RuntimeError while this worker imports the module of a call. */
+export function checkNotImporting(): void {
+  if (imports === 0) return;
+  throw new RuntimeError(
+    'An attempt has been made to start a worker while a worker imports this module. The module is imported again in ' +
+      'every worker that calls its functions: let only the main program start workers, by if (isMain(import.meta))',
+  );
 }
