@@ -25,7 +25,7 @@ export async function buildLibrary() {
   await tsc('tsconfig.build.json');
   // The packages may have been installed a moment ago.
   const { rolldown } = await import('rolldown');
-  const entries = ['index', 'web', 'files/index', 'http/index', 'tools/testing/index'];
+  const entries = ['index', 'web', 'files/index', 'http/index', 'threading/index', 'tools/testing/index'];
   const bundle = await rolldown({
     input: Object.fromEntries(entries.map((entry) => [entry, path.join(root, 'src', `${entry}.ts`)])),
     external: [/^node:/, /^undici/],
@@ -45,6 +45,8 @@ export async function buildLibrary() {
         { name: 'core', test: /src[\\/]core[\\/]/, priority: 1 },
         { name: 'node', test: /src[\\/]host[\\/]node\.ts/ },
         { name: 'io', test: /src[\\/]io[\\/]/ },
+        { name: 'concurrent', test: /src[\\/]concurrent[\\/](?!index)/ },
+        { name: 'threading', test: /src[\\/]threading[\\/](?!index)/ },
       ],
     },
   });
