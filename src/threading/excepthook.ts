@@ -49,7 +49,9 @@ export function reportThreadError(error: Error, thread: Thread): void {
   try {
     hook(args);
   } catch (problem) {
-    process.stderr.write(`Exception in threading.excepthook:\n${(problem as Error)?.stack ?? String(problem)}\n`);
+    process.stderr.write(
+      `Exception in threading.excepthook:\n${(problem as Error)?.stack ?? String(problem)}\n`,
+    );
     excepthook(args);
   }
 }

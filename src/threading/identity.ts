@@ -24,3 +24,9 @@ export function nameOfThis(): string {
 export function isDaemonThis(): boolean {
   return data?.daemon ?? false;
 }
+
+/** The class that CPython would make for it. */
+export function classOfThis(): string {
+  if (isMainThread) return '_MainThread';
+  return data?.asyncioTs === undefined ? '_DummyThread' : 'Thread';
+}

@@ -76,7 +76,8 @@ export class ThreadRun implements WorkerListener {
 
   onExit({ error }: Death): void {
     // Without one, the thread has ended itself: by `process.exit()`, which is `SystemExit` there.
-    if (error !== undefined) this.#owner._failed(error instanceof Error ? error : new RuntimeError(String(error)));
+    if (error !== undefined)
+      this.#owner._failed(error instanceof Error ? error : new RuntimeError(String(error)));
     this.#owner._ended();
   }
 }

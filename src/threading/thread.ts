@@ -10,17 +10,11 @@ import { RuntimeError } from '../core/exceptions.ts';
 import { repr } from '../core/format-helpers.ts';
 import type { Delay } from '../core/types.ts';
 import { Started } from '../concurrent/started.ts';
-import {
-  checkTarget,
-  type Place,
-  placeOf,
-  type Target,
-  targetName,
-} from '../concurrent/targets.ts';
+import { checkTarget, type Place, placeOf, type Target, targetName } from '../concurrent/targets.ts';
 import { Timer as HostTimer } from '../concurrent/timer.ts';
 import { checkNotImporting } from '../concurrent/worker-calls.ts';
 import { reportThreadError } from './excepthook.ts';
-import { nameOfThis, threadIdOfThis, isDaemonThis, isMain } from './identity.ts';
+import { classOfThis, nameOfThis, threadIdOfThis, isDaemonThis, isMain } from './identity.ts';
 import { runnerPlace } from './runners.ts';
 import { ThreadRun } from './thread-run.ts';
 import { secondsOf } from './timeouts.ts';
@@ -209,13 +203,18 @@ export class Thread<A extends unknown[] = any[]> {
     reportThreadError(error, this);
   }
 
+  /** @internal What it prints as. */
+  _className(): string {
+    return this.constructor.name;
+  }
+
   toString(): string {
     const status = [
       this._state,
       ...(this._daemon ? ['daemon'] : []),
       ...(this._ident === null ? [] : [this._ident]),
     ];
-    return `<${this.constructor.name}(${this._name}, ${status.join(' ')})>`;
+    return `<${this._className()}(${this._name}, ${status.join(' ')})>`;
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
@@ -224,15 +223,23 @@ export class Thread<A extends unknown[] = any[]> {
 }
 
 /** A thread that runs already and was not made by `new Thread` here: this one, and the main one seen from another. */
-function runningThread(name: string, ident: number, daemon: boolean): Thread {
-  const thread = new Thread({ name, daemon });
-  thread._state = 'started';
-  thread._ident = ident;
-  return thread;
+class RunningThread extends Thread {
+  readonly #className: string;
+
+  constructor(className: string, name: string, ident: number, daemon: boolean) {
+    super({ name, daemon });
+    this.#className = className;
+    this._state = 'started';
+    this._ident = ident;
+  }
+
+  override _className(): string {
+    return this.#className;
+  }
 }
 
-const ownThread: Thread = runningThread(nameOfThis(), threadIdOfThis(), isDaemonThis());
-const main: Thread = isMain() ? ownThread : runningThread('MainThread', 0, false);
+const ownThread: Thread = new RunningThread(classOfThis(), nameOfThis(), threadIdOfThis(), isDaemonThis());
+const main: Thread = isMain() ? ownThread : new RunningThread('_MainThread', 'MainThread', 0, false);
 
 /**
  * The thread that the calling code runs in.
