@@ -72,6 +72,7 @@ export class SocketTransport extends Transport {
   /** TLS takes the socket over, and this one is what can still end it. */
   #isHandingOver = false;
   #hasWrittenEof = false;
+  #isSendingFile = false;
   #failure: Error | null = null;
   #lateWrites = 0;
   /** Runs until TLS has said goodbye. */
@@ -427,6 +428,12 @@ export class SocketTransport extends Transport {
 
   override write(data: Uint8Array): void {
     checkBytes(data);
+    this.#checkNoFile();
+    this._write(data);
+  }
+
+  /** @internal What `write` does, for a file that is being sent. */
+  _write(data: Uint8Array): void {
     if (this.#hasWrittenEof) throw new RuntimeError('Cannot call write() after writeEof()');
     if (data.length === 0 || !this.#canWrite()) return;
     this.#socket.write(data, this.#onFlushed);
@@ -434,6 +441,7 @@ export class SocketTransport extends Transport {
   }
 
   override writelines(data: Iterable<Uint8Array>): void {
+    this.#checkNoFile();
     if (this.#hasWrittenEof) throw new RuntimeError('Cannot call writelines() after writeEof()');
     const chunks = [...data];
     for (const chunk of chunks) checkBytes(chunk);
@@ -443,6 +451,21 @@ export class SocketTransport extends Transport {
     for (const chunk of chunks) if (chunk.length > 0) socket.write(chunk, this.#onFlushed);
     socket.uncork();
     this.#flow.maybePause();
+  }
+
+  /** @internal A file is sent: nobody else may write, nor send another. */
+  _beginFile(): void {
+    this.#checkNoFile();
+    this.#isSendingFile = true;
+  }
+
+  /** @internal */
+  _endFile(): void {
+    this.#isSendingFile = false;
+  }
+
+  #checkNoFile(): void {
+    if (this.#isSendingFile) throw new RuntimeError('unable to write; sendfile is in progress');
   }
 
   #canWrite(): boolean {
