@@ -172,8 +172,8 @@ export class NodeEventLoop extends BaseEventLoop {
    * @param count - how many bytes; default null: up to the end.
    * @param options.fallback - Node has no system call for it, and reads and writes in its place; false refuses that.
    * @returns how many bytes were sent.
-   * @throws RuntimeError if the connection is closing, or sends a file already; SendfileNotAvailableError without `fallback`; the error of the file
-   *   or of the connection.
+   * @throws RuntimeError if the connection is closing, or sends a file already; SendfileNotAvailableError without
+   *   `fallback`; the error of the file or of the connection.
    *
    * Cancellation: stops after the block that is being read.
    *
