@@ -7,6 +7,7 @@ import { repr } from '../core/format-helpers.ts';
 import type { Future } from '../core/futures.ts';
 import type { Gen } from '../core/types.ts';
 import { fsPromises } from './builtins.ts';
+import { opening } from './open-resources.ts';
 import { type BaseProtocol, Protocol } from './protocols.ts';
 import { SocketTransport } from './socket-transport.ts';
 import { systemError } from './tls.ts';
@@ -92,7 +93,8 @@ export const sendfile = /* @__PURE__ */ coroutine(function* sendfile(
   let handle: FileHandle | null = null;
   let protocol: SendfileProtocol | null = null;
   try {
-    handle = typeof file === 'string' ? yield* opened(file) : file;
+    handle =
+      typeof file === 'string' ? yield* opening(fsPromises().open(file), (late) => late.close()) : file;
     protocol = new SendfileProtocol(loop, transport);
     return yield* copy(transport, protocol, handle, offset, count);
   } finally {
@@ -101,17 +103,6 @@ export const sendfile = /* @__PURE__ */ coroutine(function* sendfile(
     if (typeof file === 'string' && handle !== null) yield* fromPromise(handle.close());
   }
 });
-
-function* opened(path: string): Gen<FileHandle> {
-  const opening = fsPromises().open(path);
-  try {
-    return yield* fromPromise(opening);
-  } catch (error) {
-    // Cancelled: what the system opens nevertheless is closed.
-    opening.then((late) => late.close()).catch(() => {});
-    throw error;
-  }
-}
 
 function* copy(
   transport: SocketTransport,
