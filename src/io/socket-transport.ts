@@ -10,6 +10,7 @@ import type { Future } from '../core/futures.ts';
 import { logger } from '../core/log.ts';
 import { current } from '../core/running.ts';
 import { peerAddress, socketAddress } from './addresses.ts';
+import { inlets } from './inlet.ts';
 import { closed, opened } from './open-resources.ts';
 import { type BaseProtocol, BufferedProtocol, type Protocol } from './protocols.ts';
 import { Transport, WriteFlow } from './transports.ts';
@@ -78,7 +79,9 @@ export class SocketTransport extends Transport {
   /** Runs until TLS has said goodbye. */
   #goodbye: TimerHandle | null = null;
   #whenWritten: (() => void) | null = null;
-  readonly #onFlushed = (): void => {
+  // A write that has failed has flushed nothing: the loss comes next.
+  readonly #onFlushed = (error?: Error | null): void => {
+    if (error) return;
     if (this.#flow.isPaused || this.#isClosing || this.#whenWritten !== null) this.#flushed();
   };
 
@@ -121,6 +124,8 @@ export class SocketTransport extends Transport {
       socket.setNoDelay(true);
     }
     socket.pause();
+    const inlet = inlets.get(socket);
+    if (inlet !== undefined) inlet.receive = this.#onData;
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
