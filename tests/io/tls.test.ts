@@ -620,6 +620,17 @@ describe('whom a client trusts', () => {
     },
   );
 
+  ioTest('a server without a certificate is a mistake', function* () {
+    const text =
+      'RangeError: ssl of a server needs a certificate: give { key, cert }, or a tls.SecureContext with them';
+    const create = (ssl: TlsContext) => net().createServer(() => new Recorder(), '127.0.0.1', 0, { ssl });
+    assert.equal(yield* thrownBy(create({})), text);
+    assert.equal(yield* thrownBy(create({ ca: cert })), text);
+    const fine = { secureContext: createSecureContext(ssl) };
+    for (const context of [fine, fine.secureContext, { SNICallback() {} }])
+      (yield* on(create(context))).close();
+  });
+
   ioTest('nothing goes out in the clear while the handshake is under way', function* (style) {
     const { protocol, transport, socket, peer } = yield* pair();
     const task = style.task(() =>
