@@ -1,5 +1,5 @@
 // Compiles src to dist and, unless only the library is asked for, tests, examples, bench and scripts to build.
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setup } from './setup.mjs';
 import { help, isMain, node, root, stages, tool } from './support.mjs';
@@ -25,16 +25,12 @@ export async function buildLibrary() {
   await tsc('tsconfig.build.json');
   // The packages may have been installed a moment ago.
   const { rolldown } = await import('rolldown');
-  const entries = [
-    'index',
-    'web',
-    'worker',
-    'files/index',
-    'concurrent/index',
-    'http/index',
-    'tools/testing/index',
-    'tracemalloc/index',
-  ];
+  const { exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const entries = Object.values(exports)
+    .filter((entry) => entry.default !== undefined)
+    .map((entry) => path.relative('dist', entry.default).replace(/\.js$/, ''));
+  // The program of worker threads and processes, which nobody imports.
+  entries.push('worker');
   const bundle = await rolldown({
     input: Object.fromEntries(entries.map((entry) => [entry, path.join(root, 'src', `${entry}.ts`)])),
     external: [/^node:/, /^undici/],
@@ -61,6 +57,7 @@ export async function buildLibrary() {
           priority: 1,
         },
         { name: 'concurrent', test: /src[\\/]concurrent[\\/](?!index)/ },
+        { name: 'threading', test: /src[\\/]threading[\\/](?!index)/ },
       ],
     },
   });

@@ -1,10 +1,11 @@
 /** The program that the worker threads and processes of executors run. */
-import './io/event-loop.ts';
 import type { MessagePort } from 'node:worker_threads';
 import { FromWorker } from './concurrent/protocol.ts';
 import { type Channel, WorkerCalls } from './concurrent/worker-calls.ts';
 import type { WorkerData } from './concurrent/workers.ts';
+import { EventLoop } from './io/event-loop.ts';
 
+const newLoop = (): EventLoop => new EventLoop();
 const threads = process.getBuiltinModule('node:worker_threads');
 const v8 = process.getBuiltinModule('node:v8');
 
@@ -53,14 +54,14 @@ const { parentPort, workerData } = threads;
 if (parentPort !== null) {
   const data = workerData as WorkerData;
   const channel = threadChannel(parentPort);
-  const calls = new WorkerCalls(channel, data.concurrency);
+  const calls = new WorkerCalls(channel, data.concurrency, newLoop);
   parentPort.on('message', (entries) => calls.receive(entries));
   channel.send([[FromWorker.READY]], []);
 } else {
   const data = JSON.parse(process.argv[2] as string) as WorkerData;
   process.title = data.name;
   const channel = processChannel();
-  const calls = new WorkerCalls(channel, data.concurrency);
+  const calls = new WorkerCalls(channel, data.concurrency, newLoop);
   process.on('message', (entries) => calls.receive(entries as []));
   process.on('disconnect', () => process.exit(1));
   // Ctrl-C in a terminal goes to the whole group. The parent decides what becomes of its workers.

@@ -1,8 +1,8 @@
 /** A call on its way through a pool. */
-import { copyContextOrNull } from '../core/contextvars.ts';
 import type { Future } from './futures.ts';
 import type { PoolWorker } from './pool-worker.ts';
 import type { Variables } from './protocol.ts';
+import { currentVariables } from './sending.ts';
 import type { Place } from './targets.ts';
 import type { Timer } from './timer.ts';
 
@@ -60,10 +60,6 @@ export class PoolCall {
     this.args = args;
     this.sink = sink;
     this.cancelGrace = cancelGrace;
-    const context = copyContextOrNull();
-    this.variables =
-      context === null
-        ? null
-        : Array.from(context.items(), ([variable, value]) => [variable.name, value] as const);
+    this.variables = currentVariables();
   }
 }

@@ -1,6 +1,5 @@
 /** What the executors with workers have in common. */
 import { toSeconds } from '../core/events.ts';
-import { RuntimeError } from '../core/exceptions.ts';
 import { repr } from '../core/format-helpers.ts';
 import type { Delay } from '../core/types.ts';
 import type { BrokenExecutor } from './errors.ts';
@@ -11,7 +10,7 @@ import type { Started } from './started.ts';
 import { RemoteIterator } from './stream.ts';
 import { checkTarget, isTarget, type ModuleTarget, type Target } from './targets.ts';
 import type { StartedIterator } from './waiting.ts';
-import { isImporting } from './worker-calls.ts';
+import { checkNotImporting } from './worker-calls.ts';
 import type { WorkerHandle, WorkerListener } from './workers.ts';
 
 /** Options of every executor with workers. */
@@ -89,12 +88,7 @@ export abstract class PoolExecutor extends Executor {
     if (!Number.isInteger(prefetch) || prefetch < 0) throw new RangeError('prefetch must be 0 or more');
     const maxTasksPerChild = positive(options.maxTasksPerChild, 'max_tasks_per_child must be >= 1');
     const concurrency = positive(options.concurrency, 'concurrency must be >= 1') ?? 1;
-    if (isImporting()) {
-      throw new RuntimeError(
-        'An attempt has been made to start a worker while a worker imports this module. The module is imported again in ' +
-          'every worker that calls its functions: let only the main program start workers, by if (isMain(import.meta))',
-      );
-    }
+    checkNotImporting();
     this._pool = new Pool({
       ...rest,
       maxWorkers,

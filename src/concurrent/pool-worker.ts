@@ -1,12 +1,10 @@
 /** One worker of a pool, and what it was given. */
-import { describe, RuntimeError } from '../core/exceptions.ts';
-import { repr } from '../core/format-helpers.ts';
 import type { Transferable } from 'node:worker_threads';
-import { needsPacking, pack } from './crossing.ts';
-import { PicklingError } from './errors.ts';
+import { needsPacking } from './crossing.ts';
 import type { Pool } from './pool.ts';
 import { isFast, type KnownPlace, type PoolCall } from './pool-call.ts';
 import { CallFlag, type FromWorkerEntry, ToWorker, type ToWorkerEntry } from './protocol.ts';
+import { asPicklingError, packArgs } from './sending.ts';
 import { Timer } from './timer.ts';
 import type { Death, WorkerHandle, WorkerListener } from './workers.ts';
 
@@ -144,20 +142,22 @@ export class PoolWorker implements WorkerListener {
     } catch (problem) {
       if (entry[0] === ToWorker.CALL) this.#refuse(entry[1], problem);
       else
-        this.pool._initializerFailed(asPicklingError('initargs', this.pool.options.initargs, this, problem));
+        this.pool._initializerFailed(
+          asPicklingError('initargs', this.pool.options.initargs, this.handle, problem),
+        );
     }
   }
 
   #pack(entry: ToWorkerEntry): { entry: ToWorkerEntry; transfer: readonly Transferable[] } {
     if (entry[0] === ToWorker.CALL) {
-      const { value, hasParcels, transfer } = pack(entry[3], this.handle.way);
-      const flags = entry[4] | (hasParcels ? CallFlag.PACKED : 0);
-      const variables = entry[5]?.filter(([, each]) => this.handle.canBeSent(each)) ?? null;
-      return { entry: [entry[0], entry[1], entry[2], value, flags, variables], transfer };
+      const [op, id, placeId, args, flags, variables] = entry;
+      const packed = packArgs(args, flags, this.handle);
+      const sendable = variables?.filter(([, each]) => this.handle.canBeSent(each)) ?? null;
+      return { entry: [op, id, placeId, packed.args, packed.flags, sendable], transfer: packed.transfer };
     }
-    const [op, placeId, args] = entry as Extract<ToWorkerEntry, { 0: typeof ToWorker.INIT }>;
-    const { value, hasParcels, transfer } = pack(args, this.handle.way);
-    return { entry: [op, placeId, value, hasParcels ? CallFlag.PACKED : 0], transfer };
+    const [op, placeId, args, flags] = entry as Extract<ToWorkerEntry, { 0: typeof ToWorker.INIT }>;
+    const packed = packArgs(args, flags, this.handle);
+    return { entry: [op, placeId, packed.args, packed.flags], transfer: packed.transfer };
   }
 
   #refuse(id: number, problem: unknown): void {
@@ -165,7 +165,7 @@ export class PoolWorker implements WorkerListener {
     if (call === undefined) return;
     this.take(call);
     const what = `${call.place.name || 'the function'}()`;
-    if (!call.future.done()) call.future.setException(asPicklingError(what, call.args, this, problem));
+    if (!call.future.done()) call.future.setException(asPicklingError(what, call.args, this.handle, problem));
     this.pool._pump();
     this.updateRef();
   }
@@ -194,33 +194,5 @@ export class PoolWorker implements WorkerListener {
     this.isEnded = true;
     if (politely) this.handle.terminate();
     else this.handle.kill();
-  }
-}
-
-/** Which of `args` cannot be sent, and what to do instead. */
-function asPicklingError(
-  what: string,
-  args: readonly unknown[],
-  { handle }: PoolWorker,
-  problem: unknown,
-): PicklingError {
-  if (problem instanceof RuntimeError) return new PicklingError(problem.message, { cause: problem });
-  const index = args.findIndex((arg) => !canBePacked(arg, handle));
-  const which = index < 0 ? 'its arguments' : `argument ${index + 1}, ${repr(args[index])},`;
-  return new PicklingError(
-    `${what}: ${which} cannot be sent to another ${handle.way} ` +
-      `(${problem instanceof Error ? problem.message : describe(problem)}). Pass plain data, and let the function make what ` +
-      'cannot be sent: connections, sockets, functions',
-    { cause: problem },
-  );
-}
-
-function canBePacked(value: unknown, handle: WorkerHandle): boolean {
-  try {
-    // What is to be moved is looked at without being moved.
-    const { value: plain, transfer } = pack(value, handle.way);
-    return transfer.length > 0 || handle.canBeSent(plain);
-  } catch {
-    return false;
   }
 }

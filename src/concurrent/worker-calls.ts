@@ -2,7 +2,8 @@
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { ContextVar, copyContext } from '../core/contextvars.ts';
 import { fromPromise } from '../core/coroutines.ts';
-import { describe, isCancelledError } from '../core/exceptions.ts';
+import type { AbstractEventLoop } from '../core/events.ts';
+import { describe, isCancelledError, RuntimeError } from '../core/exceptions.ts';
 import { typeName } from '../core/format-helpers.ts';
 import { isGeneratorFunction } from '../core/strands.ts';
 import { Runner } from '../core/runners.ts';
@@ -91,7 +92,7 @@ class Call {
 export class WorkerCalls {
   readonly #channel: Channel;
   readonly #concurrency: number;
-  readonly #runner = new Runner();
+  readonly #runner: Runner;
   #loop: BaseEventLoop | null = null;
   readonly #places = new Map<number, CallPlace>();
   readonly #calls = new Map<number, Call>();
@@ -103,9 +104,10 @@ export class WorkerCalls {
   /** The context variables of this worker's modules; of two with one name the newer. */
   readonly #variables = new Map<string, ContextVar<unknown>>();
 
-  constructor(channel: Channel, concurrency: number) {
+  constructor(channel: Channel, concurrency: number, loopFactory: () => AbstractEventLoop) {
     this.#channel = channel;
     this.#concurrency = concurrency;
+    this.#runner = new Runner({ loopFactory });
     ContextVar._onNew = (variable) => this.#variables.set(variable.name, variable);
   }
 
@@ -255,7 +257,7 @@ export class WorkerCalls {
     return loop.createTask(plainCall(call.place, fn, args), options);
   }
 
-  /** The loop runs from the first call on, so that it is of the kind that the called module's imports have chosen. */
+  /** The loop runs from the first call on. */
   #startLoop(): BaseEventLoop {
     if (this.#loop === null) {
       this.#loop = this.#runner.getLoop() as BaseEventLoop;
@@ -415,7 +417,11 @@ function endImport(): void {
   imports--;
 }
 
-/** @internal Whether this worker is importing the module of a call just now. */
-export function isImporting(): boolean {
-  return imports > 0;
+/** @internal @throws RuntimeError while this worker imports the module of a call. */
+export function checkNotImporting(): void {
+  if (imports === 0) return;
+  throw new RuntimeError(
+    'An attempt has been made to start a worker while a worker imports this module. The module is imported again in ' +
+      'every worker that calls its functions: let only the main program start workers, by if (isMain(import.meta))',
+  );
 }

@@ -19,6 +19,8 @@ export interface WorkerData {
   readonly asyncioTs: 'pool';
   readonly name: string;
   readonly concurrency: number;
+  /** Whether it ends with the process instead of keeping it alive. */
+  readonly daemon?: boolean;
 }
 
 /** Who hears of a worker. */
@@ -39,6 +41,7 @@ export interface Death {
 export interface WorkerOptions {
   readonly name: string;
   readonly concurrency: number;
+  readonly daemon?: boolean | undefined;
   readonly resourceLimits?: ResourceLimits | undefined;
   readonly execArgv?: readonly string[] | undefined;
   readonly env?: NodeJS.ProcessEnv | undefined;
@@ -77,8 +80,9 @@ class ThreadHandle implements WorkerHandle {
   readonly ident: number;
   readonly #worker: Worker;
 
-  constructor({ name, concurrency, resourceLimits, execArgv, env }: WorkerOptions, listener: WorkerListener) {
-    const data: WorkerData = { asyncioTs: 'pool', name, concurrency };
+  constructor(options: WorkerOptions, listener: WorkerListener) {
+    const { name, concurrency, daemon = false, resourceLimits, execArgv, env } = options;
+    const data: WorkerData = { asyncioTs: 'pool', name, concurrency, daemon };
     this.#worker = new (threads().Worker)(program, {
       workerData: data,
       name,

@@ -6,7 +6,7 @@ import { LoopBound } from './mixins.ts';
 import { PENDING, runningTask } from './running.ts';
 import { notes } from './task-notes.ts';
 import type { Task } from './tasks.ts';
-import type { Coroutine, Gen } from './types.ts';
+import type { Coroutine, Gen, Suspend } from './types.ts';
 import { type LineWaiter, Passage, WaiterLine } from './waiter-line.ts';
 
 /**
@@ -22,12 +22,13 @@ export interface Guard extends Disposable {
 }
 
 /** What `run` holds while its body runs. */
-interface Held {
-  acquire(): Coroutine<Guard>;
+export interface Held {
+  acquire(): Iterable<Suspend, unknown, unknown>;
   release(): void;
 }
 
-function heldRunner(name: string): (held: Held, body: () => unknown) => Coroutine<unknown> {
+/** `run` of what is held while a body runs. */
+export function heldRunner(name: string): (held: Held, body: () => unknown) => Coroutine<unknown> {
   return methodCoroutine(name, function* (held: Held, body: () => unknown): Gen<unknown> {
     yield* held.acquire();
     try {

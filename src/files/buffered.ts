@@ -29,6 +29,8 @@ export class BufferedFile {
   #writtenSize = 0;
   /** What runs now. */
   #running: Promise<void> | null = null;
+  /** Called when its end begins. */
+  onClosing: () => void = () => {};
   /** What became of something that nobody waited for. */
   #failure: { error: unknown } | null = null;
 
@@ -177,6 +179,7 @@ export class BufferedFile {
 
   /** After what runs: write what was gathered, and close in any case. */
   async close(): Promise<void> {
+    this.onClosing();
     try {
       await this.#running;
       this.check();

@@ -2,7 +2,7 @@
 import type { ChildProcess, IOType, SpawnOptions } from 'node:child_process';
 import type { Readable, Stream, Writable } from 'node:stream';
 import type { BaseEventLoop } from '../core/base-events.ts';
-import { fromPromise, methodCoroutine, tracked } from '../core/coroutines.ts';
+import { methodCoroutine, tracked } from '../core/coroutines.ts';
 import { toSeconds } from '../core/events.ts';
 import { repr, typeName } from '../core/format-helpers.ts';
 import type { Future } from '../core/futures.ts';
@@ -10,9 +10,10 @@ import { logger } from '../core/log.ts';
 import type { Coroutine, Delay, Gen } from '../core/types.ts';
 import { type Gate, type LineWaiter, Passage, WaiterLine } from '../core/waiter-line.ts';
 import { childProcess, fs, os } from './builtins.ts';
+import { endWithRun, opening } from './open-resources.ts';
 import { ReadPipeTransport, WritePipeTransport } from './pipes.ts';
 import { BaseProtocol, type SubprocessProtocol } from './protocols.ts';
-import { openSharedPipe, type SharedPipe } from './shared-pipe.ts';
+import { closeSharedPipe, openSharedPipe, type SharedPipe } from './shared-pipe.ts';
 import { SubprocessTransport } from './transports.ts';
 
 // Taken when the module is loaded, so that a test library's fake timers do not keep a child alive.
@@ -117,7 +118,7 @@ function childrenOf(loop: BaseEventLoop): Set<ProcessTransport> {
   if (set === undefined) {
     set = new Set();
     children.set(loop, set);
-    loop._endOutsideWork = () => endAll(loop);
+    endWithRun(loop, () => endAll(loop));
   }
   return set;
 }
@@ -516,7 +517,7 @@ function* start<P extends SubprocessProtocol>(
   let child: ChildProcess;
   try {
     if (isShared) {
-      shared = yield* fromPromise(openSharedPipe);
+      shared = yield* opening(openSharedPipe(), closeSharedPipe);
       stdio.splice(1, 2, shared.theirs, shared.theirs);
     }
     child = childProcess().spawn(program, args, spawnOptions(options, stdio, shell));

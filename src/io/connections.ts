@@ -11,8 +11,9 @@ import { PENDING, RESULT } from '../core/running.ts';
 import type { Task } from '../core/tasks.ts';
 import type { Delay, Gen } from '../core/types.ts';
 import { FIRST_COMPLETED, wait } from '../core/waiting.ts';
-import type { Address } from './addresses.ts';
+import { type Address, checkUnixPath } from './addresses.ts';
 import { net } from './builtins.ts';
+import { Inlet, inlets } from './inlet.ts';
 import { closed, opened, type OpenResource } from './open-resources.ts';
 import { type ResolvedAddress, resolve } from './resolve.ts';
 import type { BaseProtocol } from './protocols.ts';
@@ -96,7 +97,13 @@ class ConnectFuture extends Future<Socket> implements OpenResource {
 
 /** Wait for a connection; what comes of one that is given up is closed. */
 function* connect(loop: BaseEventLoop, options: Record<string, unknown>): Gen<Socket> {
-  const socket = net().connect({ ...options, allowHalfOpen: true } as unknown as { port: number });
+  const inlet = new Inlet();
+  const socket = net().connect({ ...options, allowHalfOpen: true, onread: inlet } as unknown as {
+    port: number;
+  });
+  inlets.set(socket, inlet);
+  // Nothing is read before somebody wants it.
+  socket.pause();
   const connected = new ConnectFuture(loop, socket);
   opened(loop, connected);
   try {
@@ -379,6 +386,7 @@ export const createUnixConnection = /* @__PURE__ */ coroutine(function* createUn
   let socket = sock;
   if (path !== null) {
     if (sock !== null) throw new RangeError('path and sock can not be specified at the same time');
+    checkUnixPath(path);
     socket = yield* connect(loop, { path });
   } else if (socket === null) {
     throw new RangeError('no path and sock were specified');

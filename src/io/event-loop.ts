@@ -165,15 +165,15 @@ export class NodeEventLoop extends BaseEventLoop {
   }
 
   /**
-   * Send a file over a connection. Nothing is read from it meanwhile.
+   * Send a file over a connection. Nothing is read from it meanwhile, and nothing else may be written.
    *
    * @param file - a `FileHandle`, or a path.
    * @param offset - where to begin, in bytes. Default 0.
    * @param count - how many bytes; default null: up to the end.
    * @param options.fallback - Node has no system call for it, and reads and writes in its place; false refuses that.
    * @returns how many bytes were sent.
-   * @throws RuntimeError if the connection is closing; SendfileNotAvailableError without `fallback`; the error of the file
-   *   or of the connection.
+   * @throws RuntimeError if the connection is closing, or sends a file already; SendfileNotAvailableError without
+   *   `fallback`; the error of the file or of the connection.
    *
    * Cancellation: stops after the block that is being read.
    *

@@ -10,7 +10,7 @@ import type { Future } from '../core/futures.ts';
 import { logger } from '../core/log.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import { sleep } from '../core/waiting.ts';
-import { type Address, checkReusePort, toAddress } from './addresses.ts';
+import { type Address, checkReusePort, checkUnixPath, toAddress } from './addresses.ts';
 import { fs, net } from './builtins.ts';
 import { makeTransport } from './connections.ts';
 import type { BaseProtocol } from './protocols.ts';
@@ -468,11 +468,21 @@ function* listenOnAll(
   });
 }
 
+/** What the options of a server show its clients who it is by; `context` is what a SecureContext has. */
+const IDENTITIES = ['cert', 'pfx', 'SNICallback', 'pskCallback', 'secureContext', 'context'];
+
 function serverTls(options: UnixServerOptions): TlsSettings | null {
   const { ssl = null } = options;
   if (typeof ssl === 'boolean')
     throw new TypeError('ssl argument must be a tls.SecureContext, the options that make one, or null');
-  if (ssl !== null) return tlsSettings(checkContext(ssl, 'ssl'), true, null, options);
+  if (ssl !== null) {
+    const settings = tlsSettings(checkContext(ssl, 'ssl'), true, null, options);
+    if (!IDENTITIES.some((name) => name in ssl))
+      throw new RangeError(
+        'ssl of a server needs a certificate: give { key, cert }, or a tls.SecureContext with them',
+      );
+    return settings;
+  }
   for (const name of ['sslHandshakeTimeout', 'sslShutdownTimeout'] as const) {
     if ((options[name] ?? null) !== null) throw new RangeError(`${name} is only meaningful with ssl`);
   }
@@ -561,16 +571,30 @@ function* listenAt(
   path: string,
   { backlog = BACKLOG, cleanupSocket = true }: UnixServerOptions,
 ): Gen<void> {
+  checkUnixPath(path);
   removeStale(path);
   const listener = newListener({});
   try {
     yield* listenBy(loop, server, listener, { path, backlog });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    const text = `Address '${path}' is already in use`;
-    throw Object.assign(new Error(text, { cause: error }), { code: 'EADDRINUSE' });
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') {
+      const text = `Address '${path}' is already in use`;
+      throw Object.assign(new Error(text, { cause: error }), { code });
+    }
+    // Node says so of a folder that is not there.
+    if (code === 'EACCES' && !fs().existsSync(folderOf(path))) {
+      const text = `listen ENOENT: no such folder, for the socket '${path}'`;
+      throw Object.assign(new Error(text, { cause: error }), { code: 'ENOENT' });
+    }
+    throw error;
   }
   keepForeignFile(path, listener, cleanupSocket);
+}
+
+function folderOf(path: string): string {
+  const end = path.lastIndexOf('/');
+  return end < 0 ? '.' : path.slice(0, end + 1);
 }
 
 /** A socket file that nobody listens on any more is in the way. */

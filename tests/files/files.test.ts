@@ -535,6 +535,93 @@ describe('cancellation and closing', () => {
     assert.equal(String(file), `<TextFile name='${file.name}' mode='r' closed>`);
   });
 
+  for (const style of ['async () =>', 'function* ()']) {
+    const wait = style.startsWith('async') ? 'await' : 'yield*';
+    test(`a forgotten file is written and closed at the end of run; debug mode names it (${style})`, async () => {
+      const place = fresh();
+      const code = (options: string): string => `
+        import { readFileSync } from 'node:fs';
+        const { open } = await import('asyncio-ts/files');
+        await asyncio.run(${style} {
+          const file = ${wait} open(${JSON.stringify(place)}, 'w');
+          ${wait} file.write('hello');
+          const child = ${wait} asyncio.createSubprocessExec('sleep', ['60']);
+          const other = ${wait} open(${JSON.stringify(place)});
+          globalThis.held = other;
+        }, ${options});
+        console.log(readFileSync(${JSON.stringify(place)}, 'utf8'), held.closed);
+        for (let i = 0; i < 10; i++) {
+          gc();
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }`;
+      const flags = ['--expose-gc'];
+      const { stdout, stderr, code: exit } = await runProgram(code('{}'), { flags });
+      assert.deepEqual({ stdout, stderr, exit }, { stdout: 'hello true\n', stderr: '', exit: 0 });
+      const debug = await runProgram(code('{ debug: true }'), { flags });
+      assert.match(
+        debug.stderr,
+        /unclosed <TextFile name='[^']*' mode='w'>\n[^]*unclosed <TextFile name='[^']*' mode='r'>\n/,
+      );
+      assert.equal(debug.code, 0);
+    });
+  }
+
+  test('a file that is collected is written and closed, with a warning', async () => {
+    const place = fresh();
+    const { stdout, stderr, code } = await runProgram(
+      `
+      import { readFileSync, readdirSync } from 'node:fs';
+      const { open } = await import('asyncio-ts/files');
+      await asyncio.run(async () => {
+        console.log('begin');
+        await open(${JSON.stringify(place)}, 'w').run(() => {});
+        const before = readdirSync('/proc/self/fd').length;
+        await (async () => {
+          const file = await open(${JSON.stringify(place)}, 'w');
+          await file.write('hello');
+        })();
+        for (let i = 0; i < 200 && readFileSync(${JSON.stringify(place)}, 'utf8') === ''; i++) {
+          gc();
+          await asyncio.sleep(0.005);
+        }
+        console.log(readFileSync(${JSON.stringify(place)}, 'utf8'));
+        await asyncio.sleep(0.02);
+        console.log(readdirSync('/proc/self/fd').length - before);
+      });`,
+      { flags: ['--expose-gc'] },
+    );
+    assert.deepEqual({ stdout, code }, { stdout: 'begin\nhello\n0\n', code: 0 });
+    assert.equal(stderr, `ResourceWarning: unclosed <TextFile name='${place}' mode='w'>\n`);
+  });
+
+  test(
+    'a pipe that nobody closes, and that is being read, does not hold up the end of run',
+    noFifo,
+    async () => {
+      const place = fifo();
+      await leavesNoDescriptor(async () => {
+        await run(async () => {
+          const [reader] = await gather(open(place), open(place, 'w'));
+          createTask(reader.readline());
+          await sleep(0.01);
+        });
+      });
+    },
+  );
+
+  test('an error of the end of run reaches the exception handler', {
+    skip: process.platform !== 'linux',
+  }, async () => {
+    const { stderr, code } = await runProgram(`
+      const { open } = await import('asyncio-ts/files');
+      await asyncio.run(async () => {
+        const file = await open('/dev/full', 'w');
+        await file.write('too much');
+      });`);
+    assert.match(stderr, /^closing <TextFile name='\/dev\/full' mode='w'> failed\n[^]*ENOSPC/);
+    assert.equal(code, 0);
+  });
+
   test('the loop does not stand still, and the process ends by itself (P62)', async () => {
     const place = fresh('x'.repeat(5_000_000));
     const { stdout, stderr, code } = await runProgram(`

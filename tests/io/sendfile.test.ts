@@ -141,6 +141,24 @@ describe('sendfile', () => {
     yield* unpair({ transport, peer });
   });
 
+  ioTest('nobody else writes meanwhile, nor sends another', function* (style) {
+    const { transport, socket, peer } = yield* pair();
+    const arrived = drain(socket);
+    const text = /^RuntimeError: unable to write; sendfile is in progress$/;
+    const sending = style.task(() => on(net().sendfile(transport, file)));
+    yield* on(sleep(0));
+    assert.throws(() => transport.write(Buffer.from('x')), text);
+    assert.throws(() => transport.writelines([Buffer.from('x')]), text);
+    assert.match(yield* thrownBy(net().sendfile(transport, file)), text);
+    assert.equal(yield* on(sending), SIZE);
+    assert.equal(yield* on(net().sendfile(transport, file, 0, 10)), 10);
+    transport.write(Buffer.from(' tail'));
+    transport.close();
+    const expected = Buffer.concat([content, content.subarray(0, 10), Buffer.from(' tail')]);
+    assert.deepEqual(Buffer.from(yield* from(arrived), 'latin1'), expected);
+    yield* unpair({ transport, peer });
+  });
+
   ioTest('a cancellation ends it, gives the protocol back and closes the file', function* () {
     const { protocol, transport, socket, peer } = yield* pair();
     const before = descriptors();

@@ -532,6 +532,17 @@ describe('createUnixServer', () => {
   });
 });
 
+test('createUnixServer: a folder that is not there', async () => {
+  await run(async () => {
+    const nowhere = path.join(directory, 'nowhere', 's');
+    const error = await Promise.resolve(net().createUnixServer(() => new Recorder(), nowhere)).catch(
+      (error) => error,
+    );
+    assert.equal(error.code, 'ENOENT');
+    assert.match(error.message, /^listen ENOENT: no such folder, for the socket '/);
+  });
+});
+
 describe('what outlives its loop', () => {
   for (const Loop of ['EventLoop', 'VirtualEventLoop']) {
     test(`connections and servers that a run leaves open are closed with the loop (${Loop})`, async () => {

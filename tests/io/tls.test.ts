@@ -418,7 +418,7 @@ describe('startTls', () => {
     );
   });
 
-  ioTest('P48, F6: streams go on with TLS, also in the segment of the line before it', function* () {
+  ioTest('P48, H48, F6: streams go on with TLS, also in the segment of the line before it', function* () {
     const line = 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n';
     const served = net().createFuture<string[]>();
     const server = yield* on(
@@ -619,6 +619,17 @@ describe('whom a client trusts', () => {
       yield* stop(both);
     },
   );
+
+  ioTest('a server without a certificate is a mistake', function* () {
+    const text =
+      'RangeError: ssl of a server needs a certificate: give { key, cert }, or a tls.SecureContext with them';
+    const create = (ssl: TlsContext) => net().createServer(() => new Recorder(), '127.0.0.1', 0, { ssl });
+    assert.equal(yield* thrownBy(create({})), text);
+    assert.equal(yield* thrownBy(create({ ca: cert })), text);
+    const fine = { secureContext: createSecureContext(ssl) };
+    for (const context of [fine, fine.secureContext, { SNICallback() {} }])
+      (yield* on(create(context))).close();
+  });
 
   ioTest('nothing goes out in the clear while the handshake is under way', function* (style) {
     const { protocol, transport, socket, peer } = yield* pair();

@@ -1,0 +1,81 @@
+/**
+ * What keeps a thread alive while it waits for others, and looks after its waits.
+ *
+ * `Atomics.waitAsync` does not keep the event loop of its thread alive, so an interval does. Its turns are the safety
+ * net as well: a wake-up can be lost with a thread that was terminated on its way to pass it on, and then each thread
+ * that waits finds out by itself.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+// Taken when the module is loaded, so that a test library's fake timers stop no thread.
+const { clearInterval, clearTimeout, setInterval, setTimeout } = globalThis;
+
+const PERIOD_MS = 1000;
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Run what belongs to no task: it would keep the task that came first in memory, and run in its name. */
+export const detached = AsyncLocalStorage.snapshot();
+
+/** Something that waits, or has waited. */
+export interface Patient {
+  /** Once in a while: look whether there is something to do. Returns whether to come again. */
+  _look(): boolean;
+}
+
+const patients = new Set<Patient>();
+let waits = 0;
+let timer: NodeJS.Timeout | null = null;
+
+function look(): void {
+  for (const patient of patients) if (!patient._look()) patients.delete(patient);
+  if (patients.size > 0 || waits > 0 || timer === null) return;
+  clearInterval(timer);
+  timer = null;
+}
+
+function start(): NodeJS.Timeout {
+  return detached(() => setInterval(look, PERIOD_MS).unref());
+}
+
+/** Look after `patient` until it wants no more. */
+export function lookAfter(patient: Patient): void {
+  patients.add(patient);
+  timer ??= start();
+}
+
+/** A wait begins: the thread stays alive. */
+export function beginWait(): void {
+  timer ??= start();
+  if (waits++ === 0) timer.ref();
+}
+
+/** It is over. */
+export function endWait(): void {
+  if (--waits === 0) timer?.unref();
+}
+
+/** A timer for any time span. */
+export class Alarm {
+  #timer: NodeJS.Timeout | null = null;
+
+  /** Call `ring` after so many seconds; never if they are infinite. */
+  constructor(seconds: number, ring: () => void) {
+    const end = performance.now() + seconds * 1000;
+    const set = (): void => {
+      // Rounded up: not before it is time.
+      const left = Math.ceil(end - performance.now());
+      if (left <= 0) ring();
+      else this.#timer = setTimeout(set, Math.min(left, LONGEST_TIMER_MS));
+    };
+    if (seconds !== Number.POSITIVE_INFINITY) {
+      this.#timer = detached(() =>
+        setTimeout(set, Math.min(Math.max(Math.ceil(seconds * 1000), 0), LONGEST_TIMER_MS)),
+      );
+    }
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}
