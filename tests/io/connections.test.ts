@@ -275,7 +275,7 @@ describe('createConnection', () => {
 });
 
 describe('happy eyeballs', () => {
-  ioTest('an address that does not answer is overtaken by the next, and closed', function* () {
+  ioTest('F8: an address that does not answer is overtaken by the next, and closed', function* () {
     const peer = yield* from(listenRaw(undefined, '127.0.0.21'));
     const hole = yield* from(blackHole('127.0.0.20', peer.port));
     using name = named(['127.0.0.20', '127.0.0.21']);

@@ -5,9 +5,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import { createServer as createTlsServer } from 'node:tls';
+import { connect as tlsConnect, createServer as createTlsServer } from 'node:tls';
 import {
   BufferedProtocol,
+  type ExceptionContext,
   IncompleteReadError,
   openConnection,
   PIPE,
@@ -204,6 +205,53 @@ describe('an encrypted connection that is cut', () => {
         yield* on(sleep(0.02));
         assert.equal(descriptors(), before);
         server.close();
+      },
+    );
+  }
+
+  for (const how of ['reset', 'end'] as const) {
+    ioTest(
+      `F1, F2: a server whose clients are lost by the ${how} lives on, and tells of nothing`,
+      function* () {
+        const contexts: ExceptionContext[] = [];
+        net().setExceptionHandler((_loop, context) => void contexts.push(context));
+        const server = yield* on(
+          startServer(
+            async (reader, writer) => {
+              try {
+                writer.write(await reader.readexactly(frame.length));
+                await writer.drain();
+              } catch (error) {
+                assert.ok(
+                  error instanceof IncompleteReadError || /ECONNRESET|EPIPE/.test(String(error)),
+                  String(error),
+                );
+              }
+              writer.close();
+            },
+            HOST,
+            0,
+            { ssl },
+          ),
+        );
+        const before = descriptors();
+        for (let limit = 0; limit < 1400; limit += limit < 8 ? 1 : 41) {
+          const peer = yield* from(cutter(portOf(server), limit, how));
+          const client = tlsConnect({ port: peer.port, host: HOST, ca: cert });
+          client.on('error', () => {}).resume();
+          client.write(frame);
+          yield* from(new Promise((resolve) => client.once('close', resolve)));
+          yield* from(peer[Symbol.asyncDispose]());
+        }
+        const [reader, writer] = yield* on(openConnection(HOST, portOf(server), { ssl: trust }));
+        writer.write(frame);
+        assert.equal(String(yield* readFrame(reader)), 'payload\n');
+        writer.close();
+        yield* on(writer.waitClosed());
+        server.close();
+        yield* on(waitFor(server.waitClosed(), 5));
+        assert.deepEqual(contexts, []);
+        assert.ok(descriptors() <= before);
       },
     );
   }
