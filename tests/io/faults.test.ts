@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { connect as tlsConnect, createServer as createTlsServer } from 'node:tls';
@@ -11,6 +12,7 @@ import {
   type ExceptionContext,
   IncompleteReadError,
   openConnection,
+  run,
   PIPE,
   createSubprocessExec,
   type Server,
@@ -440,6 +442,28 @@ describe('a peer that has vanished', () => {
     assert.match(yield* thrownBy(handshake), /taking longer than 0.05 seconds/);
     child.kill();
     assert.equal(yield* on(child.wait()), -9);
+  });
+});
+
+test('F3: keepAlive has the system ask whether the peer is there', { timeout: 10_000 }, async () => {
+  await run(async () => {
+    for (const keepAlive of [true, false]) {
+      const accepted = net().createFuture<void>();
+      const server = await startServer(() => accepted.setResult(), HOST, 0, { keepAlive });
+      const [, writer] = await openConnection(HOST, portOf(server));
+      await accepted;
+      // The connections of the system: addresses, state (1: there), queues, the timer that runs (2: that of keepAlive).
+      const port = portOf(server).toString(16).toUpperCase().padStart(4, '0');
+      const ours = new RegExp(`\\d: \\w+:${port} \\S+ 01 \\S+ (\\d\\d):`).exec(
+        readFileSync('/proc/net/tcp', 'latin1'),
+      );
+      assert.equal(ours?.[1], keepAlive ? '02' : '00');
+      writer.close();
+      await writer.waitClosed();
+      server.close();
+      server.closeClients();
+      await server.waitClosed();
+    }
   });
 });
 
