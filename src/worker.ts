@@ -1,5 +1,6 @@
 /** The program that the worker threads and processes of executors run. */
 import type { MessagePort } from 'node:worker_threads';
+import { Claims } from './concurrent/claims.ts';
 import { FromWorker } from './concurrent/protocol.ts';
 import { type Channel, WorkerCalls } from './concurrent/worker-calls.ts';
 import type { WorkerData } from './concurrent/workers.ts';
@@ -54,14 +55,15 @@ const { parentPort, workerData } = threads;
 if (parentPort !== null) {
   const data = workerData as WorkerData;
   const channel = threadChannel(parentPort);
-  const calls = new WorkerCalls(channel, data.concurrency, newLoop);
+  const claims = data.claims ? new Claims(data.claims) : null;
+  const calls = new WorkerCalls(channel, data.concurrency, claims, newLoop);
   parentPort.on('message', (entries) => calls.receive(entries));
   channel.send([[FromWorker.READY]], []);
 } else {
   const data = JSON.parse(process.argv[2] as string) as WorkerData;
   process.title = data.name;
   const channel = processChannel();
-  const calls = new WorkerCalls(channel, data.concurrency, newLoop);
+  const calls = new WorkerCalls(channel, data.concurrency, null, newLoop);
   process.on('message', (entries) => calls.receive(entries as []));
   process.on('disconnect', () => process.exit(1));
   // Ctrl-C in a terminal goes to the whole group. The parent decides what becomes of its workers.

@@ -4,6 +4,7 @@ import type { ResourceLimits, Transferable, Worker } from 'node:worker_threads';
 import type * as ChildProcessModule from 'node:child_process';
 import type * as V8 from 'node:v8';
 import type * as WorkerThreads from 'node:worker_threads';
+import { Claims } from './claims.ts';
 import type { Way } from './crossing.ts';
 
 const load = (name: string): unknown => process.getBuiltinModule(name);
@@ -19,6 +20,8 @@ export interface WorkerData {
   readonly asyncioTs: 'pool';
   readonly name: string;
   readonly concurrency: number;
+  /** The memory of `Claims`, for a thread of a pool. */
+  readonly claims?: SharedArrayBuffer | null;
   /** Whether it ends with the process instead of keeping it alive. */
   readonly daemon?: boolean;
 }
@@ -42,6 +45,8 @@ export interface WorkerOptions {
   readonly name: string;
   readonly concurrency: number;
   readonly daemon?: boolean | undefined;
+  /** How many calls may be there at once. */
+  readonly slots?: number;
   readonly resourceLimits?: ResourceLimits | undefined;
   readonly execArgv?: readonly string[] | undefined;
   readonly env?: NodeJS.ProcessEnv | undefined;
@@ -53,6 +58,8 @@ export interface WorkerHandle {
   readonly way: Way;
   /** The thread's or process's id. */
   readonly ident: number | null;
+  /** Which of its calls have begun; null where no memory can be shared. */
+  readonly claims: Claims | null;
   /** @throws the host's error if something in `entries` cannot be cloned. */
   post(entries: readonly unknown[], transfer: readonly Transferable[]): void;
   /** Whether `value` could be posted. */
@@ -78,11 +85,19 @@ export function startProcess(options: WorkerOptions, listener: WorkerListener): 
 class ThreadHandle implements WorkerHandle {
   readonly way = 'thread';
   readonly ident: number;
+  readonly claims: Claims;
   readonly #worker: Worker;
 
   constructor(options: WorkerOptions, listener: WorkerListener) {
-    const { name, concurrency, daemon = false, resourceLimits, execArgv, env } = options;
-    const data: WorkerData = { asyncioTs: 'pool', name, concurrency, daemon };
+    const { name, concurrency, slots = 1, daemon = false, resourceLimits, execArgv, env } = options;
+    this.claims = new Claims(slots);
+    const data: WorkerData = {
+      asyncioTs: 'pool',
+      name,
+      concurrency,
+      claims: this.claims.memory,
+      daemon,
+    };
     this.#worker = new (threads().Worker)(program, {
       workerData: data,
       name,
@@ -130,10 +145,21 @@ class ThreadHandle implements WorkerHandle {
 }
 
 /** What only the parent's debugger, test runner or `-e` is meant by is not for its children. */
-const NOT_INHERITED = /^--(inspect|debug|test(?!-)|watch|input-type|eval|print)/;
+const NOT_INHERITED = /^(--(inspect|debug|test(?!-)|watch|input-type|eval|print|check|interactive)|-[epic]|-pe)/;
+/** Those of them that take the next argument, too. */
+const WITH_CODE = /^(--eval|--print|-e|-p|-pe)$/;
+
+/** The options of this process that its workers get. */
+function inheritedOptions(): string[] {
+  return process.execArgv.filter((flag, i, all) => {
+    const isCode = i > 0 && WITH_CODE.test(all[i - 1] as string) && !flag.startsWith('-');
+    return !isCode && !NOT_INHERITED.test(flag);
+  });
+}
 
 class ProcessHandle implements WorkerHandle {
   readonly way = 'process';
+  readonly claims = null;
   readonly #child: ChildProcess;
   readonly #serialize: (value: unknown) => Buffer;
   #hasExited = false;
@@ -144,7 +170,7 @@ class ProcessHandle implements WorkerHandle {
     const forkOptions: ForkOptions = {
       serialization: 'advanced',
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-      execArgv: [...(execArgv ?? process.execArgv.filter((flag) => !NOT_INHERITED.test(flag)))],
+      execArgv: [...(execArgv ?? inheritedOptions())],
       ...(env && { env }),
       ...(executable !== undefined && { execPath: executable }),
     };
