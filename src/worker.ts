@@ -58,6 +58,9 @@ if (parentPort !== null) {
   const claims = data.claims ? new Claims(data.claims) : null;
   const calls = new WorkerCalls(channel, data.concurrency, claims, newLoop);
   parentPort.on('message', (entries) => calls.receive(entries));
+  parentPort.on('messageerror', (error) => {
+    throw error;
+  });
   channel.send([[FromWorker.READY]], []);
 } else {
   const data = JSON.parse(process.argv[2] as string) as WorkerData;

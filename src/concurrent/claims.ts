@@ -29,6 +29,11 @@ export class Claims {
     return slot;
   }
 
+  /** For the pool: whether the call has begun. */
+  hasBegun(slot: number): boolean {
+    return Atomics.load(this.#slots, slot) === BEGUN;
+  }
+
   /** For the pool: the call has ended. */
   release(slot: number): void {
     Atomics.store(this.#slots, slot, 0);

@@ -72,6 +72,16 @@ export function transfer<T>(value: T, list?: readonly Transferable[]): T {
   return new Moved(value, list ?? memoryOf(value)) as unknown as T;
 }
 
+/** Not every Node notices before it is too late. */
+function checkMemory(item: Transferable): void {
+  if (!(item instanceof ArrayBuffer) || item.byteLength > 0) return;
+  try {
+    new Uint8Array(item);
+  } catch {
+    throw new TypeError('its memory was moved elsewhere before');
+  }
+}
+
 /** A value that can be sent. */
 export interface Packed {
   readonly value: unknown;
@@ -102,7 +112,9 @@ export function pack(value: unknown, way: Way): Packed {
   function copy(item: unknown): unknown {
     if (typeof item !== 'object' || item === null) return item;
     if (MOVED in item) {
-      if (way === 'thread') moved.push(...(item as Moved)[MOVED]);
+      const list = (item as Moved)[MOVED];
+      list.forEach(checkMemory);
+      if (way === 'thread') moved.push(...list);
       return copy((item as Moved).value);
     }
     if (crossTo in item) {

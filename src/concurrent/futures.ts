@@ -19,6 +19,8 @@ export interface CallControl {
   abort(): void;
   /** The call was cancelled before it ran. */
   forget(): void;
+  /** Of a call that was given to a worker: whether it has not begun there, as far as that is known. */
+  isWaiting?(): boolean;
   /** Of a call that counts as running: whether it had not begun after all, and never will. */
   withdraw?(): boolean;
 }
@@ -48,7 +50,7 @@ export class Future<T> extends LoopFree<T> {
 
   /** Whether the call runs now. */
   running(): boolean {
-    return this.#state === 'RUNNING';
+    return this.#state === 'RUNNING' && this._control?.isWaiting?.() !== true;
   }
 
   /** Whether it is cancelled or finished. */
@@ -239,7 +241,8 @@ export class Future<T> extends LoopFree<T> {
   /** @internal */
   _what(): string {
     const outcome = this._outcome;
-    const state = this.#state === 'CANCELLED_AND_NOTIFIED' ? 'CANCELLED' : this.#state;
+    let state = this.#state === 'CANCELLED_AND_NOTIFIED' ? 'CANCELLED' : this.#state;
+    if (state === 'RUNNING' && !this.running()) state = 'PENDING';
     let text = `Future at 0x${((this.#id ??= ++made)).toString(16)} state=${state.toLowerCase()}`;
     if (outcome?.kind === 'result') text += ` returned ${typeName(outcome.value)}`;
     if (outcome?.kind === 'error') text += ` raised ${typeName(outcome.error)}`;

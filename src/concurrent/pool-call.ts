@@ -39,6 +39,8 @@ export class PoolCall {
   readonly cancelGrace: number | null;
   /** Where it was sent. */
   worker: PoolWorker | null = null;
+  /** Its future was told that it is given to a worker. */
+  isAnnounced = false;
   /** It waits in the pool. */
   isInLine = true;
   /** Its slot in the worker's `Claims`, or -1. */

@@ -132,6 +132,7 @@ export class PoolWorker implements WorkerListener {
 
   /** Whether the call may have begun. */
   mayHaveBegun(call: PoolCall): boolean {
+    if (call.slot >= 0) return this.handle.claims?.hasBegun(call.slot) === true;
     let position = 0;
     for (const other of this.calls.values()) {
       if (other === call) return position < this.pool.options.concurrency;
@@ -212,7 +213,7 @@ export class PoolWorker implements WorkerListener {
 
   #pack(entry: ToWorkerEntry): { entry: ToWorkerEntry; transfer: readonly Transferable[] } {
     if (entry[0] === ToWorker.CALL) {
-      const [op, id, placeId, args, flags, variables, slot] = entry;
+      const [op, id, placeId, args, flags, variables, slot = -1] = entry;
       const packed = packArgs(args, flags, this.handle);
       const sendable = variables?.filter(([, each]) => this.handle.canBeSent(each)) ?? null;
       return {
@@ -237,7 +238,9 @@ export class PoolWorker implements WorkerListener {
 
   /** A worker with work keeps the process alive. */
   updateRef(): void {
-    const isNeeded = this.calls.size > 0 || this.#closeTimer !== null || this.pool._isWaitingFor(this);
+    // Whoever ends a worker may wait until it is gone.
+    const isEnding = this.isEnded || this.#closeTimer !== null;
+    const isNeeded = this.calls.size > 0 || isEnding || this.pool._isWaitingFor(this);
     if (isNeeded === this.#isReferenced) return;
     this.#isReferenced = isNeeded;
     if (isNeeded) this.handle.ref();
@@ -257,6 +260,7 @@ export class PoolWorker implements WorkerListener {
   end(politely: boolean): void {
     this.isRetired = true;
     this.isEnded = true;
+    this.updateRef();
     if (politely) this.handle.terminate();
     else this.handle.kill();
   }

@@ -105,6 +105,7 @@ export class Pool {
     future._control = {
       abort: () => this.#abort(call),
       forget: () => this.#forget(call),
+      isWaiting: () => call.worker === null || !call.worker.mayHaveBegun(call),
       withdraw: () => call.worker === null || call.worker.withdraw(call),
     };
     this.#line.push(call);
@@ -178,7 +179,8 @@ export class Pool {
       this.#shiftLine();
       call.isInLine = false;
       this.#waiting--;
-      if (!call.future.running()) call.future.setRunningOrNotifyCancel();
+      if (!call.isAnnounced) call.future.setRunningOrNotifyCancel();
+      call.isAnnounced = true;
       worker.give(call);
     }
   }
@@ -302,7 +304,8 @@ export class Pool {
         break;
       case FromWorker.PROGRESS: {
         const call = worker.calls.get(entry[1]);
-        if (call !== undefined && !call.isAborted) call.future._progress(entry[3] ? unpack(entry[2]) : entry[2]);
+        if (call !== undefined && !call.isAborted)
+          call.future._progress(entry[3] ? unpack(entry[2]) : entry[2]);
         break;
       }
       case FromWorker.VALUE: {

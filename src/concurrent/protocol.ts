@@ -59,7 +59,7 @@ export type ToWorkerEntry =
       args: unknown,
       flags: number,
       variables: Variables | null,
-      slot: number,
+      slot?: number,
     ]
   | readonly [op: typeof ToWorker.CANCEL, id: number]
   | readonly [op: typeof ToWorker.RECALL]

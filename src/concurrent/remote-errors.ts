@@ -40,7 +40,8 @@ function packDeep(error: Error, canBeSent: (value: unknown) => boolean, depth: n
   const { cause, errors } = error as { cause?: unknown; errors?: unknown };
   const packValue = (value: unknown): PackedValue => {
     if (isError(value) && depth < MAX_DEPTH) return { error: packDeep(value, canBeSent, depth + 1) };
-    return { value: canBeSent(value) ? value : exceptions.describe(value) };
+    // An error whose causes lead back to it would arrive, and could not be read there.
+    return { value: !isError(value) && canBeSent(value) ? value : exceptions.describe(value) };
   };
   return {
     name: String(error.name),

@@ -1,6 +1,6 @@
 /** The worker's side of a pool: it runs the calls that are sent, on an event loop of its own. */
 import type { BaseEventLoop } from '../core/base-events.ts';
-import { ContextVar, copyContext } from '../core/contextvars.ts';
+import { type Context, ContextVar, copyContext } from '../core/contextvars.ts';
 import { fromPromise } from '../core/coroutines.ts';
 import type { AbstractEventLoop } from '../core/events.ts';
 import { describe, isBaseError, isCancelledError, RuntimeError } from '../core/exceptions.ts';
@@ -65,6 +65,8 @@ class Call {
   /** Its slot in `Claims`, or -1. */
   readonly slot: number;
   task: Task<unknown> | null = null;
+  /** Of the task. */
+  context: Context | null = null;
   isCancelled = false;
   beganAt = 0;
   /** Values that a stream may send; who waits for more. */
@@ -130,7 +132,7 @@ export class WorkerCalls {
         this.#places.set(entry[1], this.#load(entry[2]));
         break;
       case ToWorker.CALL: {
-        const [, id, placeId, args, flags, variables, slot] = entry;
+        const [, id, placeId, args, flags, variables, slot = -1] = entry;
         const place = this.#places.get(placeId) as CallPlace;
         const call = new Call(id, place, args, flags, variables, slot);
         this.#calls.set(id, call);
@@ -202,7 +204,8 @@ export class WorkerCalls {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     call.isCancelled = true;
-    call.task?.cancel();
+    // Who hears of it may report progress.
+    call.context?.run(() => call.task?.cancel());
     const index = this.#waiting.indexOf(call);
     // Else it runs, or what it needs is being loaded: it tells its end when that is over.
     if (index < 0) return;
@@ -254,6 +257,7 @@ export class WorkerCalls {
 
   #createTask(call: Call): Task<unknown> {
     const context = copyContext();
+    call.context = context;
     context.run(() => {
       progressListener.set((value) => this.#progress(call, value));
       for (const [name, value] of call.variables ?? []) this.#variables.get(name)?.set(value);
@@ -399,9 +403,7 @@ type ValueEntry = Extract<
 >;
 
 function hasValue(entry: FromWorkerEntry): entry is ValueEntry {
-  return (
-    entry[0] === FromWorker.RESULT || entry[0] === FromWorker.PROGRESS || entry[0] === FromWorker.VALUE
-  );
+  return entry[0] === FromWorker.RESULT || entry[0] === FromWorker.PROGRESS || entry[0] === FromWorker.VALUE;
 }
 
 /**

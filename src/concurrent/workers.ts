@@ -111,6 +111,11 @@ class ThreadHandle implements WorkerHandle {
     this.#worker.on('error', (error) => {
       thrown = error;
     });
+    this.#worker.on('messageerror', (error) => {
+      // Something that it has sent cannot be read here: its call would never end.
+      thrown = error;
+      this.kill();
+    });
     this.#worker.on('exit', (code) => listener.onExit({ code, signal: null, error: thrown }));
   }
 
@@ -145,7 +150,8 @@ class ThreadHandle implements WorkerHandle {
 }
 
 /** What only the parent's debugger, test runner or `-e` is meant by is not for its children. */
-const NOT_INHERITED = /^(--(inspect|debug|test(?!-)|watch|input-type|eval|print|check|interactive)|-[epic]|-pe)/;
+const NOT_INHERITED =
+  /^(--(inspect|debug|test(?!-)|watch|input-type|eval|print|check|interactive)|-[epic]|-pe)/;
 /** Those of them that take the next argument, too. */
 const WITH_CODE = /^(--eval|--print|-e|-p|-pe)$/;
 

@@ -1,6 +1,7 @@
 /** Functions that the tests have called in other threads and processes. */
 import { ContextVar, currentTask, type Gen, sleep, SystemExit } from 'asyncio-ts';
 import { InlineExecutor, reportProgress, ThreadPoolExecutor, transfer } from 'asyncio-ts/concurrent';
+import type { Event, Lock } from 'asyncio-ts/threading';
 import { isMainThread, threadId } from 'node:worker_threads';
 
 export function add(a: number, b: number): number {
@@ -103,11 +104,11 @@ export async function changeUser(name: string): Promise<string> {
 
 export class CustomError extends Error {
   override name = 'CustomError';
-  constructor(
-    message: string,
-    readonly detail: unknown,
-  ) {
+  readonly detail: unknown;
+
+  constructor(message: string, detail: unknown) {
     super(message);
+    this.detail = detail;
   }
 }
 
@@ -309,4 +310,9 @@ export function print(text: string): void {
 export const bound = add.bind(null, 1, 2);
 export default function theDefault(): string {
   return 'default';
+}
+
+export async function setEvent(what: { deep: Event[] }, lock: Lock): Promise<void> {
+  await lock.acquire();
+  what.deep[0]!.set();
 }

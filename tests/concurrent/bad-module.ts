@@ -1,0 +1,3 @@
+/** A module whose import fails. */
+throw new RangeError('this module cannot be imported');
+export {};
