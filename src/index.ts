@@ -46,15 +46,17 @@ export {
   WriteTransport,
 } from './io/transports.ts';
 export {
+  type Separator,
+  type StreamOptions,
+  StreamReader,
+  StreamReaderIterator,
+} from './io/stream-reader.ts';
+export {
   type ClientConnectedCb,
   FlowControlMixin,
   openConnection,
   openUnixConnection,
-  type Separator,
-  type StreamOptions,
   type StreamTlsOptions,
-  StreamReader,
-  StreamReaderIterator,
   StreamReaderProtocol,
   StreamWriter,
   startServer,

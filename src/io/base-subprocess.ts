@@ -110,6 +110,11 @@ interface ConnectedPipe {
   readonly protocol: PipeProtocol;
 }
 
+/** Whether signals go to the process and its own children. Windows has no such groups: a signal to one finds nobody. */
+function leadsGroup({ killTree = false }: SubprocessOptions): boolean {
+  return killTree && process.platform !== 'win32';
+}
+
 /** Processes that a loop has started and that are not over, or whose pipes are still open. */
 const children = new WeakMap<BaseEventLoop, Set<ProcessTransport>>();
 
@@ -185,7 +190,7 @@ class ProcessTransport extends SubprocessTransport {
     this.#child = child;
     this.#program = program;
     this.#protocol = protocol;
-    this.#isTree = options.killTree ?? false;
+    this.#isTree = leadsGroup(options);
     this.#killGrace = toSeconds(options.killGrace ?? KILL_GRACE, 'killGrace');
     this.#pipeGrace = toGrace(options.pipeGrace);
     childrenOf(loop).add(this);
@@ -549,7 +554,7 @@ function spawnOptions(
   stdio: (IOType | number | Stream)[],
   shell: boolean,
 ): SpawnOptions {
-  const { cwd, env, uid, gid, detached = false, killTree = false } = options;
+  const { cwd, env, uid, gid, detached = false } = options;
   return {
     stdio,
     shell,
@@ -557,7 +562,7 @@ function spawnOptions(
     env: env ?? ownEnvironment(),
     uid,
     gid,
-    detached: detached || killTree,
+    detached: detached || leadsGroup(options),
     windowsHide: true,
   };
 }

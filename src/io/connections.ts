@@ -301,6 +301,8 @@ export function* makeTransport<P extends BaseProtocol>(
   let carrier = socket;
   let transport: SocketTransport | null = null;
   socket.on('error', ignore);
+  // Those that others have made, too; of ours it is known already.
+  socket.setNoDelay(true);
   try {
     const protocol = protocolFactory();
     if (tls !== null) carrier = yield* handshake(loop, socket, tls);

@@ -118,11 +118,8 @@ export class SocketTransport extends Transport {
 
   #listen(): void {
     const socket = this.#socket;
-    if (!this.#isTls) {
-      // Sockets that others have made end themselves with their peer, and wait for more to send.
-      socket.allowHalfOpen = true;
-      socket.setNoDelay(true);
-    }
+    // Sockets that others have made end themselves with their peer.
+    if (!this.#isTls) socket.allowHalfOpen = true;
     socket.pause();
     const inlet = inlets.get(socket);
     if (inlet !== undefined) inlet.receive = this.#onData;

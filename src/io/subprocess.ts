@@ -14,14 +14,8 @@ import {
 } from './base-subprocess.ts';
 import type { NodeEventLoop } from './event-loop.ts';
 import type { SubprocessProtocol } from './protocols.ts';
-import {
-  checkLimit,
-  CloseLine,
-  DEFAULT_LIMIT,
-  FlowControlMixin,
-  StreamReader,
-  StreamWriter,
-} from './streams.ts';
+import { checkLimit, DEFAULT_LIMIT, StreamReader } from './stream-reader.ts';
+import { CloseLine, FlowControlMixin, StreamWriter } from './streams.ts';
 import type { BaseTransport, ReadTransport, SubprocessTransport, WriteTransport } from './transports.ts';
 
 export { DEVNULL, PIPE, STDOUT, type StdioKind, type SubprocessOptions };

@@ -9,12 +9,20 @@ import { Frame, Traceback } from './traceback.ts';
 /** Where no JavaScript was running: the runtime itself, a parser. Python's name for it. */
 const UNKNOWN = new Frame('<unknown>', 0);
 
-/** A trace for each sample, in the order in which they were taken, with up to `nframe` frames. */
+/**
+ * A trace for each sample, in the order in which they were taken, with up to `nframe` frames.
+ *
+ * V8 allocates names while it writes the tree, and may sample that. The calls of such a sample are then not in the tree
+ * that was written: it is left out, as Python leaves out what `tracemalloc` itself allocates.
+ */
 export function tracesOf({ head, samples }: Profile, nframe: number): Trace[] {
   const tracebacks = tracebacksOf(head, nframe);
   return samples
     .toSorted((a, b) => a.ordinal - b.ordinal)
-    .map(({ size, nodeId }) => new Trace(0, size, tracebacks.get(nodeId) as Traceback));
+    .flatMap(({ size, nodeId }) => {
+      const traceback = tracebacks.get(nodeId);
+      return traceback === undefined ? [] : [new Trace(0, size, traceback)];
+    });
 }
 
 /** The calls that each node of the tree stands for, by its number. */

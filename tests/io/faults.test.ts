@@ -3,13 +3,16 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
-import { createServer as createTlsServer } from 'node:tls';
+import { connect as tlsConnect, createServer as createTlsServer } from 'node:tls';
 import {
   BufferedProtocol,
+  type ExceptionContext,
   IncompleteReadError,
   openConnection,
+  run,
   PIPE,
   createSubprocessExec,
   type Server,
@@ -208,6 +211,53 @@ describe('an encrypted connection that is cut', () => {
     );
   }
 
+  for (const how of ['reset', 'end'] as const) {
+    ioTest(
+      `F1, F2: a server whose clients are lost by the ${how} lives on, and tells of nothing`,
+      function* () {
+        const contexts: ExceptionContext[] = [];
+        net().setExceptionHandler((_loop, context) => void contexts.push(context));
+        const server = yield* on(
+          startServer(
+            async (reader, writer) => {
+              try {
+                writer.write(await reader.readexactly(frame.length));
+                await writer.drain();
+              } catch (error) {
+                assert.ok(
+                  error instanceof IncompleteReadError || /ECONNRESET|EPIPE/.test(String(error)),
+                  String(error),
+                );
+              }
+              writer.close();
+            },
+            HOST,
+            0,
+            { ssl },
+          ),
+        );
+        const before = descriptors();
+        for (let limit = 0; limit < 1400; limit += limit < 8 ? 1 : 41) {
+          const peer = yield* from(cutter(portOf(server), limit, how));
+          const client = tlsConnect({ port: peer.port, host: HOST, ca: cert });
+          client.on('error', () => {}).resume();
+          client.write(frame);
+          yield* from(new Promise((resolve) => client.once('close', resolve)));
+          yield* from(peer[Symbol.asyncDispose]());
+        }
+        const [reader, writer] = yield* on(openConnection(HOST, portOf(server), { ssl: trust }));
+        writer.write(frame);
+        assert.equal(String(yield* readFrame(reader)), 'payload\n');
+        writer.close();
+        yield* on(writer.waitClosed());
+        server.close();
+        yield* on(waitFor(server.waitClosed(), 5));
+        assert.deepEqual(contexts, []);
+        assert.ok(descriptors() <= before);
+      },
+    );
+  }
+
   ioTest('H45: by an end without a farewell: what came is there, then the end', function* () {
     const server = createTlsServer(ssl, (socket) => {
       socket.on('error', () => {});
@@ -392,6 +442,28 @@ describe('a peer that has vanished', () => {
     assert.match(yield* thrownBy(handshake), /taking longer than 0.05 seconds/);
     child.kill();
     assert.equal(yield* on(child.wait()), -9);
+  });
+});
+
+test('F3: keepAlive has the system ask whether the peer is there', { timeout: 10_000 }, async () => {
+  await run(async () => {
+    for (const keepAlive of [true, false]) {
+      const accepted = net().createFuture<void>();
+      const server = await startServer(() => accepted.setResult(), HOST, 0, { keepAlive });
+      const [, writer] = await openConnection(HOST, portOf(server));
+      await accepted;
+      // The connections of the system: addresses, state (1: there), queues, the timer that runs (2: that of keepAlive).
+      const port = portOf(server).toString(16).toUpperCase().padStart(4, '0');
+      const ours = new RegExp(`\\d: \\w+:${port} \\S+ 01 \\S+ (\\d\\d):`).exec(
+        readFileSync('/proc/net/tcp', 'latin1'),
+      );
+      assert.equal(ours?.[1], keepAlive ? '02' : '00');
+      writer.close();
+      await writer.waitClosed();
+      server.close();
+      server.closeClients();
+      await server.waitClosed();
+    }
   });
 });
 
