@@ -29,8 +29,8 @@ export async function buildLibrary() {
   const entries = Object.values(exports)
     .filter((entry) => entry.default !== undefined)
     .map((entry) => path.relative('dist', entry.default).replace(/\.js$/, ''));
-  // The program of worker threads and processes, which nobody imports.
-  entries.push('worker');
+  // The program of worker threads and processes, and what threads call by name: nobody else imports them.
+  entries.push('worker', 'threading/runners');
   const bundle = await rolldown({
     input: Object.fromEntries(entries.map((entry) => [entry, path.join(root, 'src', `${entry}.ts`)])),
     external: [/^node:/, /^undici/],
@@ -57,7 +57,7 @@ export async function buildLibrary() {
           priority: 1,
         },
         { name: 'concurrent', test: /src[\\/]concurrent[\\/](?!index)/ },
-        { name: 'threading', test: /src[\\/]threading[\\/](?!index)/ },
+        { name: 'threading', test: /src[\\/]threading[\\/](?!index|runners)/ },
       ],
     },
   });
