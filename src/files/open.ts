@@ -41,7 +41,7 @@ async function examine(handle: FileHandle, path: PathLike, mode: Mode): Promise<
       });
     }
     const isSeekable = stats.isFile() || stats.isBlockDevice();
-    return new BufferedFile(handle, isSeekable, mode.appends, mode.appends ? stats.size : 0);
+    return new BufferedFile(handle, isSeekable, mode.appends, stats.size);
   } catch (error) {
     await handle.close();
     throw error;

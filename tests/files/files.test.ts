@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -299,6 +299,51 @@ describe('reading text', () => {
     writeFileSync(place, 'two\n', { flag: 'a' });
     assert.equal(yield* on(file.readline()), 'two\n');
     yield* on(file.close());
+  });
+});
+
+describe('read of all', () => {
+  for (const size of [0, 1, 65_535, 65_536, 8 * 2 ** 20 - 1, 8 * 2 ** 20, 17 * 2 ** 20]) {
+    reallyInBothStyles(`gives ${size} bytes, and then none`, function* () {
+      const content = Buffer.alloc(size, '0123456789\n');
+      const file = yield* on(open(fresh(content), 'rb'));
+      assert((yield* on(file.read())).equals(content));
+      assert.equal((yield* on(file.read())).length, 0);
+      assert.equal(yield* on(file.tell()), size);
+      yield* on(file.close());
+    });
+  }
+
+  reallyInBothStyles('gives what was written after it was opened, and what it is cut to', function* () {
+    const place = fresh('12345');
+    const grown = yield* on(open(place));
+    const cut = yield* on(open(place));
+    writeFileSync(place, 'x'.repeat(200_000));
+    assert.equal((yield* on(grown.read())).length, 200_000);
+    writeFileSync(place, '123');
+    assert.equal(yield* on(cut.read()), '123');
+    appendFileSync(place, '45');
+    assert.equal(yield* on(cut.read()), '45');
+    yield* on(grown.close());
+    yield* on(cut.close());
+  });
+
+  reallyInBothStyles('what is taken of a file is not written over', function* () {
+    const file = yield* on(open(fresh('a'.repeat(70_000) + 'b'.repeat(70_000)), 'rb'));
+    const parts: Buffer[] = [];
+    for (const size of [1, 69_999, 10, -1]) parts.push(yield* on(file.read(size)));
+    assert.equal(Buffer.concat(parts).toString(), 'a'.repeat(70_000) + 'b'.repeat(70_000));
+    yield* on(file.close());
+  });
+
+  test('knows no size of files that the system makes up', {
+    skip: process.platform !== 'linux',
+  }, async () => {
+    await run(async () => {
+      const text = await open('/proc/self/maps').run((file) => file.read());
+      assert.ok(text.length > 4096 && text.endsWith('\n'));
+      assert.ok(text.includes('[stack]'));
+    });
   });
 });
 
