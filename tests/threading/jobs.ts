@@ -180,3 +180,21 @@ export async function echo(
 ): Promise<void> {
   for (let i = 0; i < count; i++) await to.put(await from.get());
 }
+
+/** Do what an item says with what came in it. */
+export async function serve(
+  items: queue.Queue<[Lock, queue.Queue<string>, SharedArrayBuffer] | null>,
+): Promise<void> {
+  for (;;) {
+    const item = await items.get();
+    if (item === null) return;
+    const [lock, answers, memory] = item;
+    const counts = new Int32Array(memory);
+    const guard = await lock.acquire();
+    const before = counts[0] as number;
+    await new Promise(setImmediate);
+    counts[0] = before + 1;
+    guard.release();
+    answers.putNowait('served');
+  }
+}
