@@ -98,7 +98,7 @@ export function pack(value: unknown, way: Way): Packed {
     const done = seen.get(item);
     if (done !== undefined) return done;
     if (Array.isArray(item))
-      return rebuild(item, [] as unknown[], (array) => item.forEach((each) => array.push(copy(each))));
+      return rebuild(item, [], (array) => item.forEach((each) => array.push(copy(each))));
     if (item instanceof Map) {
       return rebuild(item, new Map<unknown, unknown>(), (map) =>
         item.forEach((each, key) => map.set(copy(key), copy(each))),
