@@ -1,9 +1,9 @@
 /** Queues between threads. Counterpart: `queue.py`. */
 import { isLess } from '../core/comparing.ts';
-import { brand } from '../core/exceptions.ts';
 import { repr } from '../core/format-helpers.ts';
 import type { Delay } from '../core/types.ts';
 import { type Parcel, registerKind } from '../concurrent/crossing.ts';
+import { Empty, Full, ShutDown } from '../concurrent/queue-errors.ts';
 import { Started } from '../concurrent/started.ts';
 import { decode, decodeForOrder, encode } from './items.ts';
 import { SharedObject } from './shared.ts';
@@ -11,38 +11,7 @@ import { DONE, DONES, FULL, GETS, PUTS, SHUT_DOWN, Store, type StoreMemory } fro
 import { secondsOf } from './timeouts.ts';
 import { NOT_YET, type NotYet, type Terms, Watch } from './watch.ts';
 
-/**
- * There is no item.
- *
- * Source: CPython 3.14 `queue.Empty`.
- */
-export class Empty extends Error {
-  static {
-    brand(this, 'Empty');
-  }
-}
-
-/**
- * There is no room.
- *
- * Source: CPython 3.14 `queue.Full`.
- */
-export class Full extends Error {
-  static {
-    brand(this, 'Full');
-  }
-}
-
-/**
- * The queue was shut down.
- *
- * Source: CPython 3.14 `queue.ShutDown`.
- */
-export class ShutDown extends Error {
-  static {
-    brand(this, 'ShutDown');
-  }
-}
+export { Empty, Full, ShutDown };
 
 /** What all queues are: shared memory, and those of this thread who wait for it. */
 abstract class BaseQueue<T> extends SharedObject {
