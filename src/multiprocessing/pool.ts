@@ -36,7 +36,6 @@ const TERMINATE_GRACE = 5;
 /** Inputs of `imap` that are taken ahead of the one who iterates, for each worker. */
 const AHEAD = 2;
 
-
 /** The workers; no limit of time for a job that is asked to stop, since nothing asks it. */
 class Workers extends PoolExecutor {
   constructor(options: Required<PoolOptions>, kind: WorkerKind) {
