@@ -20,6 +20,7 @@ interface Stop {
 
 const STOPS: readonly Stop[] = [
   { name: 'blocking', title: 'Blocking and non-blocking reads, and who gets to run meanwhile' },
+  { name: 'tasks', title: 'Four children as tasks: one process, one thread', args: ['--maxdelay', '2'] },
   { name: 'sleep', title: 'Waiting without being in the way' },
   { name: 'loop-time', title: 'The clock of the loop' },
   { name: 'loop-time', title: 'The same in virtual time: no waiting', args: ['--virtual'] },

@@ -1,5 +1,5 @@
 // Compiles src to dist and, unless only the library is asked for, tests, examples, bench and scripts to build.
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setup } from './setup.mjs';
 import { help, isMain, node, root, stages, tool } from './support.mjs';
@@ -25,7 +25,12 @@ export async function buildLibrary() {
   await tsc('tsconfig.build.json');
   // The packages may have been installed a moment ago.
   const { rolldown } = await import('rolldown');
-  const entries = ['index', 'web', 'files/index', 'http/index', 'threading/index', 'tools/testing/index'];
+  const { exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const entries = Object.values(exports)
+    .filter((entry) => entry.default !== undefined)
+    .map((entry) => path.relative('dist', entry.default).replace(/\.js$/, ''));
+  // The program of worker threads and processes, and what they call by name: nobody else imports them.
+  entries.push('worker', 'threading/runners', 'multiprocessing/chunks');
   const bundle = await rolldown({
     input: Object.fromEntries(entries.map((entry) => [entry, path.join(root, 'src', `${entry}.ts`)])),
     external: [/^node:/, /^undici/],
@@ -40,13 +45,20 @@ export async function buildLibrary() {
     codeSplitting: {
       includeDependenciesRecursively: false,
       groups: [
-        // Alone, so that a bundler can leave it out of a program without task groups.
-        { name: 'groups', test: /(exception-groups|taskgroups)\.ts/, priority: 2 },
+        // Alone, so that a bundler can leave it out of a program without task groups; and with it what only such a
+        // small program can do without.
+        { name: 'groups', test: /(exception-groups|taskgroups|unsupported)\.ts/, priority: 2 },
         { name: 'core', test: /src[\\/]core[\\/]/, priority: 1 },
-        { name: 'node', test: /src[\\/]host[\\/]node\.ts/ },
-        { name: 'io', test: /src[\\/]io[\\/]/ },
+        { name: 'node', test: /src[\\/](io[\\/]|host[\\/](node|signals)\.ts)/ },
+        // What every program has of executors; the rest is loaded with the first of them.
+        {
+          name: 'futures',
+          test: /(concurrent[\\/](started|futures|errors|unretrieved|timer|loop-futures)|host[\\/]is-main)\.ts/,
+          priority: 1,
+        },
         { name: 'concurrent', test: /src[\\/]concurrent[\\/](?!index)/ },
-        { name: 'threading', test: /src[\\/]threading[\\/](?!index)/ },
+        { name: 'threading', test: /src[\\/]threading[\\/](?!index|runners)/ },
+        { name: 'multiprocessing', test: /src[\\/]multiprocessing[\\/](?!index|chunks)/ },
       ],
     },
   });

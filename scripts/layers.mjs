@@ -4,7 +4,18 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Failure, isMain, root } from './support.mjs';
 
-const layers = ['core', 'host', 'io', 'files', 'tracemalloc', 'concurrent', 'threading', 'multiprocessing', 'http', 'tools'];
+const layers = [
+  'core',
+  'host',
+  'concurrent',
+  'io',
+  'files',
+  'tracemalloc',
+  'threading',
+  'multiprocessing',
+  'http',
+  'tools',
+];
 const src = path.join(root, 'src');
 
 // Statements begin a line, which those inside of comments never do; `import()` may stand anywhere in one.

@@ -1,5 +1,8 @@
 /** Python's asyncio on Node. */
+import './core/unsupported.ts';
+
 export * from './core/index.ts';
+export { isMain } from './host/is-main.ts';
 export type {
   Connection,
   ConnectionOptions,
@@ -15,6 +18,8 @@ export {
   SelectorEventLoop,
 } from './io/event-loop.ts';
 export type { Address } from './io/addresses.ts';
+export { runCoroutineThreadsafe, wrapFuture } from './concurrent/loop-futures.ts';
+export { toThread } from './io/threads.ts';
 export type { DatagramOptions, UdpTransport } from './io/datagram.ts';
 export type { AddrInfo, AddrInfoOptions } from './io/names.ts';
 export {
@@ -27,6 +32,7 @@ export {
 export {
   AbstractServer,
   Server,
+  type ServeForeverOptions,
   type ServerOptions,
   TransportSocket,
   type UnixServerOptions,
@@ -41,15 +47,17 @@ export {
   WriteTransport,
 } from './io/transports.ts';
 export {
+  type Separator,
+  type StreamOptions,
+  StreamReader,
+  StreamReaderIterator,
+} from './io/stream-reader.ts';
+export {
   type ClientConnectedCb,
   FlowControlMixin,
   openConnection,
   openUnixConnection,
-  type Separator,
-  type StreamOptions,
   type StreamTlsOptions,
-  StreamReader,
-  StreamReaderIterator,
   StreamReaderProtocol,
   StreamWriter,
   startServer,

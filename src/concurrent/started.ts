@@ -2,6 +2,7 @@
  * Waits that belong to no loop. What blocks a thread in Python (`join`, `acquire`, `get`, `result`) is a `Started` here: it
  * begins at the call, and can be awaited by a task of any loop and by promise code alike.
  */
+import { futureIn } from '../core/coroutines.ts';
 import { requireLoop } from '../core/events.ts';
 import { CancelledError } from '../core/exceptions.ts';
 import { Future as LoopFuture } from '../core/futures.ts';
@@ -26,7 +27,7 @@ export interface Undo<T> {
 
 /** Something that ends once, whatever thread or process decides it, and can be awaited inside and outside of loops. */
 export abstract class LoopFree<T> implements Awaitable<T> {
-  #listeners: ((outcome: Outcome<T>) => void)[] = [];
+  #listeners: ((outcome: Outcome<T>) => void)[] | null = null;
   #outcome: Outcome<T> | null = null;
   #failure: Failure | null = null;
 
@@ -38,19 +39,17 @@ export abstract class LoopFree<T> implements Awaitable<T> {
   /** @internal End it, and tell those who wait. */
   protected _settle(outcome: Outcome<T>): void {
     this.#outcome = outcome;
-    if (outcome.kind === 'error' && this.#listeners.length === 0) {
-      this.#failure = watchFailure(this, this._what(), outcome.error);
-    }
     const listeners = this.#listeners;
-    this.#listeners = [];
-    for (const listener of listeners) listener(outcome);
+    this.#listeners = null;
+    if (listeners !== null) for (const listener of listeners) listener(outcome);
+    else if (outcome.kind === 'error') this.#failure = watchFailure(this, this._what(), outcome.error);
   }
 
   /** @internal Call `listener` with the outcome: at once if it is there. Counts as retrieving an error. */
   _whenEnded(listener: (outcome: Outcome<T>) => void): void {
     this._markRetrieved();
     if (this.#outcome !== null) listener(this.#outcome);
-    else this.#listeners.push(listener);
+    else (this.#listeners ??= []).push(listener);
   }
 
   /** @internal */
@@ -102,6 +101,11 @@ export abstract class LoopFree<T> implements Awaitable<T> {
         else reject(outcome.kind === 'error' ? outcome.error : this._cancelledError());
       });
     });
+  }
+
+  /** @internal For the core, which knows by it that this is no foreign promise. */
+  [futureIn](loop: BaseEventLoop): LoopFuture<T> {
+    return new Follower(this, loop);
   }
 
   /** For `yield*`. */

@@ -159,6 +159,8 @@ export function copyContext(): Context {
  * Source: CPython 3.14 `contextvars.ContextVar`.
  */
 export class ContextVar<T> {
+  /** @internal Hears of every new one: executors' workers know them by their names. */
+  static _onNew: ((variable: ContextVar<any>) => void) | null = null;
   readonly name: string;
   readonly #default: T | typeof NO_DEFAULT;
 
@@ -167,6 +169,7 @@ export class ContextVar<T> {
       throw new TypeError(`context variable name must be a str, got ${repr(name)}`);
     this.name = name;
     this.#default = options !== undefined && 'default' in options ? options.default : NO_DEFAULT;
+    ContextVar._onNew?.(this);
   }
 
   /**

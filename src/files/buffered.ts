@@ -4,6 +4,9 @@ import type { FileHandle } from 'node:fs/promises';
 /** How many bytes are read, and gathered before they are written. Node reads faster in larger pieces than Python's 8192. */
 const BUFFER_SIZE = 64 * 1024;
 
+/** How many bytes are read at once: other work waits for the same threads. */
+const LARGEST_READ = 8 * 1024 * 1024;
+
 /**
  * A file with one buffer for reading and one for writing. What is begun here goes on to its end, one thing at a time,
  * even if nobody waits for it any more: what was read stays in the buffer, what is being written is written whole, and
@@ -23,20 +26,23 @@ export class BufferedFile {
   /** Counts what was read: a new number, other bytes. */
   version = 0;
   #isAtEnd = false;
-  /** What `measure` has found. */
-  size = 0;
+  /** How long it was when it was opened, or what `measure` has found; 0 if it has no positions. */
+  size: number;
   #written: Uint8Array[] = [];
   #writtenSize = 0;
   /** What runs now. */
   #running: Promise<void> | null = null;
+  /** Called when its end begins. */
+  onClosing: () => void = () => {};
   /** What became of something that nobody waited for. */
   #failure: { error: unknown } | null = null;
 
-  constructor(handle: FileHandle, isSeekable: boolean, appends: boolean, position: number) {
+  constructor(handle: FileHandle, isSeekable: boolean, appends: boolean, size: number) {
     this.#handle = handle;
     this.isSeekable = isSeekable;
     this.#appends = appends;
-    this.#position = position;
+    this.size = isSeekable ? size : 0;
+    this.#position = appends ? size : 0;
   }
 
   get fd(): number {
@@ -96,32 +102,48 @@ export class BufferedFile {
     );
   }
 
-  /** Read more, behind what is there. */
-  fill(): void {
+  /** Read more, behind what is there; if all is wanted, into room for all that is known of. */
+  fill(isAllWanted: boolean): void {
     this.#start(async () => {
-      this.#makeRoom();
+      const rest = this.size - this.#position;
+      // One more: less than was asked for shows that there is no more.
+      this.#makeRoom(isAllWanted && this.size > 0 && rest >= 0 ? rest + 1 : 0);
       const buffer = this.#buffer;
       const place = this.isSeekable ? this.#position : null;
-      const { bytesRead } = await this.#handle.read(buffer, this.end, buffer.length - this.end, place);
+      const wanted = Math.min(buffer.length - this.end, LARGEST_READ);
+      const { bytesRead } = await this.#handle.read(buffer, this.end, wanted, place);
       this.#position += bytesRead;
       this.end += bytesRead;
-      this.#isAtEnd = bytesRead === 0;
+      // Files that the system makes up have no size, and may give less than there is.
+      this.#isAtEnd = bytesRead === 0 || (bytesRead < wanted && this.size > 0 && this.#position >= this.size);
       this.version++;
     });
   }
 
-  #makeRoom(): void {
+  /** Room for `rest` bytes, or where that is 0 for a piece. */
+  #makeRoom(rest: number): void {
     const unread = this.end - this.start;
     if (unread === 0) this.start = this.end = 0;
-    if (this.#buffer.length - this.end >= BUFFER_SIZE / 2) return;
+    if (this.#buffer.length - this.end >= (rest || BUFFER_SIZE / 2)) return;
     // The room doubles, so that a long line or a whole file is copied a constant number of times.
     const size = unread > this.#buffer.length / 2 ? 2 * this.#buffer.length : this.#buffer.length;
-    const buffer = Buffer.allocUnsafeSlow(Math.max(size, BUFFER_SIZE));
+    const buffer = Buffer.allocUnsafeSlow(Math.max(size, rest > 0 ? unread + rest : BUFFER_SIZE));
     this.#buffer.copy(buffer, 0, this.start, this.end);
     this.#buffer = buffer;
     this.start = 0;
     this.end = unread;
     this.version++;
+  }
+
+  /** Take so many bytes: a copy, or the memory itself if there is little else in it. */
+  take(size: number): Buffer {
+    const bytes = this.#buffer.subarray(this.start, this.start + size);
+    this.start += size;
+    if (this.start < this.end || 2 * size < this.#buffer.length) return Buffer.from(bytes);
+    this.#buffer = Buffer.alloc(0);
+    this.start = this.end = 0;
+    this.version++;
+    return bytes;
   }
 
   /** Give up what was read: the position is where the reader is. */
@@ -177,6 +199,7 @@ export class BufferedFile {
 
   /** After what runs: write what was gathered, and close in any case. */
   async close(): Promise<void> {
+    this.onClosing();
     try {
       await this.#running;
       this.check();

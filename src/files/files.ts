@@ -262,9 +262,9 @@ export abstract class BaseFile<T extends string | Buffer> implements AsyncIterab
     yield* this._settled();
   }
 
-  /** @internal Read more; whether there was more. */
-  *_fill(): Gen<boolean> {
-    this._buffered.fill();
+  /** @internal Read more; whether there may be more still. */
+  *_fill(isAllWanted = false): Gen<boolean> {
+    this._buffered.fill(isAllWanted);
     yield* this._settled();
     return !this._buffered.isAtEnd;
   }
@@ -293,7 +293,7 @@ export abstract class BaseFile<T extends string | Buffer> implements AsyncIterab
 
   /** @internal */
   *_all(): Gen<T> {
-    while (yield* this._fill());
+    while (yield* this._fill(true));
     return this._take(this._buffered.end - this._buffered.start);
   }
 
@@ -540,10 +540,7 @@ export class TextFile extends BaseFile<string> {
 export class BinaryFile extends BaseFile<Buffer> {
   /** @internal */
   override _take(size: number): Buffer {
-    const buffered = this._buffered;
-    const bytes = Buffer.from(buffered.bytes.subarray(buffered.start, buffered.start + size));
-    buffered.start += size;
-    return bytes;
+    return this._buffered.take(size);
   }
 
   /** @internal */

@@ -1,12 +1,15 @@
 /** Opening a file. Counterpart: `aiofiles.open`. */
 import type { PathLike } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { checkBody, coroutine, fromPromise, inlineBody, methodCoroutine } from '../core/coroutines.ts';
+import { checkBody, coroutine, inlineBody, methodCoroutine } from '../core/coroutines.ts';
+import { requireLoop } from '../core/events.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import { fs } from '../io/builtins.ts';
+import { opening } from '../io/open-resources.ts';
 import { BufferedFile } from './buffered.ts';
 import { codecOf } from './codecs.ts';
 import { BinaryFile, TextFile } from './files.ts';
+import { watchOpen } from './left-open.ts';
 import {
   type BinaryMode,
   checkOptions,
@@ -38,7 +41,7 @@ async function examine(handle: FileHandle, path: PathLike, mode: Mode): Promise<
       });
     }
     const isSeekable = stats.isFile() || stats.isBlockDevice();
-    return new BufferedFile(handle, isSeekable, mode.appends, mode.appends ? stats.size : 0);
+    return new BufferedFile(handle, isSeekable, mode.appends, stats.size);
   } catch (error) {
     await handle.close();
     throw error;
@@ -49,23 +52,16 @@ function* openFile(path: PathLike, mode: string = 'r', options: TextOptions = {}
   const parsed = parseMode(mode);
   checkOptions(parsed, options);
   const codec = parsed.isBinary ? null : codecOf(options.encoding ?? 'utf8', options.errors !== 'replace');
-  const opening = fs()
+  const opened = fs()
     .promises.open(path, parsed.flags)
     .then((handle) => examine(handle, path, parsed));
-  let buffered: BufferedFile;
-  try {
-    buffered = yield* fromPromise(opening);
-  } catch (error) {
-    // Cancelled: what the system opens nevertheless is closed.
-    opening.then(
-      (late) => late.close(),
-      () => {},
-    );
-    throw error;
-  }
-  return codec === null
-    ? new BinaryFile(path, parsed, buffered)
-    : new TextFile(path, parsed, buffered, codec, options);
+  const buffered = yield* opening(opened, (late) => late.close());
+  const file =
+    codec === null
+      ? new BinaryFile(path, parsed, buffered)
+      : new TextFile(path, parsed, buffered, codec, options);
+  watchOpen(requireLoop(), file);
+  return file;
 }
 
 // What a call gives is the generator itself, so its `run` stands on the prototype of all of them.
@@ -82,8 +78,8 @@ const openingOf = coroutine(openFile) as (...args: Parameters<typeof openFile>) 
 
 const runWithFile = methodCoroutine(
   'open.run',
-  function* (opening: Coroutine<AnyFile>, body: (file: AnyFile) => unknown): Gen<unknown> {
-    const file = yield* opening;
+  function* (coro: Coroutine<AnyFile>, body: (file: AnyFile) => unknown): Gen<unknown> {
+    const file = yield* coro;
     try {
       return yield* inlineBody(body, file);
     } finally {

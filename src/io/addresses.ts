@@ -23,3 +23,21 @@ export function socketAddress(socket: Socket): Address {
   if (socket.localAddress === undefined || socket.localPort === undefined) return '';
   return toAddress(socket.localAddress, socket.localPort, socket.localFamily);
 }
+
+/** What the system has room for, in bytes with the 0 at the end. */
+const PATH_ROOM = process.platform === 'linux' ? 108 : 104;
+
+/** @throws Error of code `EINVAL` if a path is too long for a Unix socket: Node before 24 would cut it. */
+export function checkUnixPath(path: string): void {
+  if (process.platform === 'win32') return; // a named pipe
+  const room = path.startsWith('\0') ? PATH_ROOM : PATH_ROOM - 1;
+  if (Buffer.byteLength(path) <= room) return;
+  throw Object.assign(new Error(`AF_UNIX path too long: '${path}'`), { code: 'EINVAL', path });
+}
+
+/** @throws RangeError if several sockets are to share a port and this Node cannot do that: it would say nothing. */
+export function checkReusePort(reusePort: boolean | null | undefined): void {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (reusePort && (major < 22 || (major === 22 && minor < 12)))
+    throw new RangeError('reusePort not supported by this version of Node');
+}

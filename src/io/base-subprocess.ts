@@ -2,16 +2,18 @@
 import type { ChildProcess, IOType, SpawnOptions } from 'node:child_process';
 import type { Readable, Stream, Writable } from 'node:stream';
 import type { BaseEventLoop } from '../core/base-events.ts';
-import { fromPromise, methodCoroutine } from '../core/coroutines.ts';
+import { methodCoroutine, tracked } from '../core/coroutines.ts';
 import { toSeconds } from '../core/events.ts';
 import { repr, typeName } from '../core/format-helpers.ts';
 import type { Future } from '../core/futures.ts';
 import { logger } from '../core/log.ts';
 import type { Coroutine, Delay, Gen } from '../core/types.ts';
+import { type Gate, type LineWaiter, Passage, WaiterLine } from '../core/waiter-line.ts';
 import { childProcess, fs, os } from './builtins.ts';
+import { endWithRun, opening } from './open-resources.ts';
 import { ReadPipeTransport, WritePipeTransport } from './pipes.ts';
 import { BaseProtocol, type SubprocessProtocol } from './protocols.ts';
-import { openSharedPipe, type SharedPipe } from './shared-pipe.ts';
+import { closeSharedPipe, openSharedPipe, type SharedPipe } from './shared-pipe.ts';
 import { SubprocessTransport } from './transports.ts';
 
 // Taken when the module is loaded, so that a test library's fake timers do not keep a child alive.
@@ -103,8 +105,14 @@ class PipeProtocol extends BaseProtocol {
 }
 
 interface ConnectedPipe {
+  readonly fd: number;
   readonly transport: ReadPipeTransport | WritePipeTransport;
   readonly protocol: PipeProtocol;
+}
+
+/** Whether signals go to the process and its own children. Windows has no such groups: a signal to one finds nobody. */
+function leadsGroup({ killTree = false }: SubprocessOptions): boolean {
+  return killTree && process.platform !== 'win32';
 }
 
 /** Processes that a loop has started and that are not over, or whose pipes are still open. */
@@ -115,7 +123,7 @@ function childrenOf(loop: BaseEventLoop): Set<ProcessTransport> {
   if (set === undefined) {
     set = new Set();
     children.set(loop, set);
-    loop._endOutsideWork = () => endAll(loop);
+    endWithRun(loop, () => endAll(loop));
   }
   return set;
 }
@@ -133,6 +141,24 @@ export function disownChildren(loop: BaseEventLoop): void {
   for (const child of children.get(loop) ?? []) child._disown();
 }
 
+/** Those who wait for the end of a process. */
+class ExitLine extends WaiterLine implements Gate<number, void> {
+  declare readonly owner: ProcessTransport;
+
+  get _operation(): string {
+    return 'SubprocessTransport.wait';
+  }
+
+  _attempt(woken: LineWaiter | null): number | LineWaiter {
+    if (woken !== null) this.leave(woken);
+    return this.owner.getReturncode() ?? this.join(this.owner._loop);
+  }
+
+  _giveUp(waiter: LineWaiter): void {
+    this.leave(waiter);
+  }
+}
+
 /** A process, from its start to its end. */
 class ProcessTransport extends SubprocessTransport {
   readonly #loop: BaseEventLoop;
@@ -141,9 +167,9 @@ class ProcessTransport extends SubprocessTransport {
   readonly #isTree: boolean;
   readonly #killGrace: number;
   readonly #pipeGrace: number | null;
-  readonly #pipes = new Map<number, ConnectedPipe>();
-  readonly #exitWaiters = new Set<Future<number>>();
-  readonly #finishWaiters = new Set<Future<void>>();
+  readonly #pipes: ConnectedPipe[] = [];
+  readonly #exit: ExitLine = new ExitLine(this);
+  #finishWaiters: Future<void>[] = [];
   #protocol: SubprocessProtocol;
   #returncode: number | null = null;
   #isClosed = false;
@@ -164,7 +190,7 @@ class ProcessTransport extends SubprocessTransport {
     this.#child = child;
     this.#program = program;
     this.#protocol = protocol;
-    this.#isTree = options.killTree ?? false;
+    this.#isTree = leadsGroup(options);
     this.#killGrace = toSeconds(options.killGrace ?? KILL_GRACE, 'killGrace');
     this.#pipeGrace = toGrace(options.pipeGrace);
     childrenOf(loop).add(this);
@@ -186,7 +212,7 @@ class ProcessTransport extends SubprocessTransport {
       fd === 0
         ? new WritePipeTransport(this.#loop, stream as Writable, protocol)
         : new ReadPipeTransport(this.#loop, stream as Readable, protocol);
-    this.#pipes.set(fd, { transport, protocol });
+    this.#pipes.push({ fd, transport, protocol });
   }
 
   override getPid(): number {
@@ -198,7 +224,7 @@ class ProcessTransport extends SubprocessTransport {
   }
 
   override getPipeTransport(fd: number): ReadPipeTransport | WritePipeTransport | null {
-    return this.#pipes.get(fd)?.transport ?? null;
+    return this.#pipes.find((pipe) => pipe.fd === fd)?.transport ?? null;
   }
 
   override setProtocol(protocol: SubprocessProtocol): void {
@@ -234,7 +260,7 @@ class ProcessTransport extends SubprocessTransport {
   override close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const { transport } of this.#pipes.values()) closePipe(transport);
+    for (const { transport } of this.#pipes) closePipe(transport);
     if (this.#returncode !== null) return;
     if (this.#loop.getDebug()) logger.warning(`Close running child process: kill ${this}`);
     this.#signalQuietly('SIGKILL');
@@ -242,7 +268,7 @@ class ProcessTransport extends SubprocessTransport {
 
   /** @internal Wait for the end of the process, whoever holds its pipes. */
   _wait(): Coroutine<number> {
-    return waitForExit(this);
+    return tracked(new Passage(this.#exit, undefined));
   }
 
   /** @internal Its end is wanted: SIGTERM, and SIGKILL if that is not enough. */
@@ -265,27 +291,24 @@ class ProcessTransport extends SubprocessTransport {
     this.#child.unref();
     this.#stopTimer();
     for (const stream of this.#child.stdio) (stream as { unref?(): void } | null)?.unref?.();
-    for (const { transport } of this.#pipes.values())
-      transport.getExtraInfo<{ unref?(): void }>('pipe')?.unref?.();
+    for (const { transport } of this.#pipes) transport.getExtraInfo<{ unref?(): void }>('pipe')?.unref?.();
   }
 
   /** @internal */
-  _addExitWaiter(): Future<number> {
-    const waiter = this.#loop.createFuture<number>();
-    this.#exitWaiters.add(waiter);
-    return waiter;
+  get _loop(): BaseEventLoop {
+    return this.#loop;
   }
 
-  /** @internal */
-  _removeExitWaiter(waiter: Future<number>): void {
-    this.#exitWaiters.delete(waiter);
+  /** @internal What a task waits for that waits for its end, in reports. */
+  _waitText(): string {
+    return this.toString();
   }
 
   /** @internal Done when the protocol has heard of everything; null if it has. */
   _untilFinished(): Future<void> | null {
     if (this.#isFinished) return null;
     const waiter = this.#loop.createFuture<void>();
-    this.#finishWaiters.add(waiter);
+    this.#finishWaiters.push(waiter);
     return waiter;
   }
 
@@ -317,17 +340,16 @@ class ProcessTransport extends SubprocessTransport {
     const returncode = this.#returncode as number;
     if (this.#loop.getDebug()) logger.info(`${this} exited with return code ${returncode}`);
     this._call((protocol) => protocol.processExited());
-    for (const waiter of this.#exitWaiters) if (!waiter.done()) waiter.setResult(returncode);
-    this.#exitWaiters.clear();
+    this.#exit.wakeAll();
     this.#tryFinish();
   }
 
   #arePipesLost(): boolean {
-    return [...this.#pipes.values()].every(({ protocol }) => protocol.isDisconnected);
+    return this.#pipes.every(({ protocol }) => protocol.isDisconnected);
   }
 
   #dropPipes(): void {
-    for (const { transport } of this.#pipes.values()) closePipe(transport);
+    for (const { transport } of this.#pipes) closePipe(transport);
   }
 
   #tryFinish(): void {
@@ -340,7 +362,7 @@ class ProcessTransport extends SubprocessTransport {
         protocol.connectionLost(null);
       } finally {
         for (const waiter of this.#finishWaiters) if (!waiter.done()) waiter.setResult(undefined);
-        this.#finishWaiters.clear();
+        this.#finishWaiters = [];
       }
     });
   }
@@ -379,20 +401,6 @@ class ProcessTransport extends SubprocessTransport {
 }
 
 export type { ProcessTransport };
-
-const waitForExit = /* @__PURE__ */ methodCoroutine(
-  'SubprocessTransport.wait',
-  function* (transport: ProcessTransport): Gen<number> {
-    const returncode = transport.getReturncode();
-    if (returncode !== null) return returncode;
-    const waiter = transport._addExitWaiter();
-    try {
-      return yield* waiter;
-    } finally {
-      transport._removeExitWaiter(waiter);
-    }
-  },
-);
 
 const endProcess = /* @__PURE__ */ methodCoroutine(
   'SubprocessTransport.end',
@@ -433,7 +441,13 @@ function toGrace(grace: Delay | null | undefined): number | null {
 }
 
 /** Options of Python's that would make text of the bytes: refused, as there. */
-const TEXT_OPTIONS = { universalNewlines: false, bufsize: 0, text: false, encoding: null, errors: null };
+const TEXT_OPTIONS = /* @__PURE__ */ Object.entries({
+  universalNewlines: false,
+  bufsize: 0,
+  text: false,
+  encoding: null,
+  errors: null,
+});
 
 function checkOptions(options: object, shell: boolean): void {
   if (typeof options !== 'object' || options === null)
@@ -441,8 +455,9 @@ function checkOptions(options: object, shell: boolean): void {
   const given = options as Record<string, unknown>;
   if (Object.hasOwn(given, 'shell') && Boolean(given['shell']) !== shell)
     throw new RangeError(`shell must be ${shell ? 'True' : 'False'}`);
-  for (const [name, wanted] of Object.entries(TEXT_OPTIONS)) {
-    const value = Object.hasOwn(given, name) ? given[name] : undefined;
+  for (const [name, wanted] of TEXT_OPTIONS) {
+    if (!Object.hasOwn(given, name)) continue;
+    const value = given[name];
     if (value === undefined || value === null || value === wanted) continue;
     const text = wanted === null ? 'None' : wanted === false ? 'False' : String(wanted);
     throw new RangeError(`${name} must be ${text}`);
@@ -501,16 +516,16 @@ function* start<P extends SubprocessProtocol>(
   toSeconds(options.killGrace ?? KILL_GRACE, 'killGrace');
   toGrace(options.pipeGrace);
   const protocol = protocolFactory();
-  const what = shell ? `run shell command ${repr(program)}` : `execute program ${repr(program)}`;
-  if (loop.getDebug()) logger.debug(what);
+  const what = loop.getDebug() ? `${shell ? 'run shell command' : 'execute program'} ${repr(program)}` : null;
+  if (what !== null) logger.debug(what);
   let shared: SharedPipe | null = null;
   let child: ChildProcess;
   try {
     if (isShared) {
-      shared = yield* fromPromise(openSharedPipe);
+      shared = yield* opening(openSharedPipe(), closeSharedPipe);
       stdio.splice(1, 2, shared.theirs, shared.theirs);
     }
-    child = spawn(program, args, { ...spawnOptions(options), stdio, shell });
+    child = childProcess().spawn(program, args, spawnOptions(options, stdio, shell));
     if (child.pid === undefined) throw yield* failure(loop, child);
   } catch (error) {
     shared?.ours.destroy();
@@ -530,24 +545,34 @@ function* start<P extends SubprocessProtocol>(
     yield* transport._end();
     throw error;
   }
-  if (loop.getDebug()) logger.info(`${what}: ${transport}`);
+  if (what !== null) logger.info(`${what}: ${transport}`);
   return [transport, protocol];
 }
 
-function spawn(program: string, args: readonly string[], options: SpawnOptions): ChildProcess {
-  return childProcess().spawn(program, args, options);
-}
-
-function spawnOptions(options: SubprocessOptions): SpawnOptions {
-  const { cwd, env, uid, gid, detached = false, killTree = false } = options;
+function spawnOptions(
+  options: SubprocessOptions,
+  stdio: (IOType | number | Stream)[],
+  shell: boolean,
+): SpawnOptions {
+  const { cwd, env, uid, gid, detached = false } = options;
   return {
-    ...(cwd !== null && cwd !== undefined && { cwd }),
-    ...(env !== null && env !== undefined && { env }),
-    ...(uid !== undefined && { uid }),
-    ...(gid !== undefined && { gid }),
-    detached: detached || killTree,
+    stdio,
+    shell,
+    cwd: cwd ?? undefined,
+    env: env ?? ownEnvironment(),
+    uid,
+    gid,
+    detached: detached || leadsGroup(options),
     windowsHide: true,
   };
+}
+
+/** Node would copy it, too, and ask the system for each variable three times. */
+function ownEnvironment(): NodeJS.ProcessEnv {
+  const { env } = process;
+  const copy: NodeJS.ProcessEnv = {};
+  for (const name of Object.getOwnPropertyNames(env)) copy[name] = env[name];
+  return copy;
 }
 
 /** Why there is no child. Node tells it later. */

@@ -12,17 +12,21 @@ import type * as Os from 'node:os';
 import type * as Tls from 'node:tls';
 import type * as WorkerThreads from 'node:worker_threads';
 
-const load = (name: string): unknown => process.getBuiltinModule(name);
+// Node looks a name up anew each time, which takes microseconds.
+function lazy<T>(name: string): () => T {
+  let module: T | undefined;
+  return () => (module ??= process.getBuiltinModule(name) as T);
+}
 
-export const buffer = (): typeof NodeBuffer => load('node:buffer') as typeof NodeBuffer;
-export const childProcess = (): typeof ChildProcess => load('node:child_process') as typeof ChildProcess;
-export const dgram = (): typeof Dgram => load('node:dgram') as typeof Dgram;
-export const dns = (): typeof Dns => load('node:dns') as typeof Dns;
-export const fs = (): typeof Fs => load('node:fs') as typeof Fs;
-export const fsPromises = (): typeof FsPromises => load('node:fs/promises') as typeof FsPromises;
-export const net = (): typeof Net => load('node:net') as typeof Net;
-export const stream = (): typeof Stream => load('node:stream') as typeof Stream;
-export const webStreams = (): typeof WebStreams => load('node:stream/web') as typeof WebStreams;
-export const os = (): typeof Os => load('node:os') as typeof Os;
-export const tls = (): typeof Tls => load('node:tls') as typeof Tls;
-export const workerThreads = (): typeof WorkerThreads => load('node:worker_threads') as typeof WorkerThreads;
+export const buffer: () => typeof NodeBuffer = /* @__PURE__ */ lazy('node:buffer');
+export const childProcess: () => typeof ChildProcess = /* @__PURE__ */ lazy('node:child_process');
+export const dgram: () => typeof Dgram = /* @__PURE__ */ lazy('node:dgram');
+export const dns: () => typeof Dns = /* @__PURE__ */ lazy('node:dns');
+export const fs: () => typeof Fs = /* @__PURE__ */ lazy('node:fs');
+export const fsPromises: () => typeof FsPromises = /* @__PURE__ */ lazy('node:fs/promises');
+export const net: () => typeof Net = /* @__PURE__ */ lazy('node:net');
+export const stream: () => typeof Stream = /* @__PURE__ */ lazy('node:stream');
+export const webStreams: () => typeof WebStreams = /* @__PURE__ */ lazy('node:stream/web');
+export const os: () => typeof Os = /* @__PURE__ */ lazy('node:os');
+export const tls: () => typeof Tls = /* @__PURE__ */ lazy('node:tls');
+export const workerThreads: () => typeof WorkerThreads = /* @__PURE__ */ lazy('node:worker_threads');

@@ -11,14 +11,18 @@ import { PENDING, RESULT } from '../core/running.ts';
 import type { Task } from '../core/tasks.ts';
 import type { Delay, Gen } from '../core/types.ts';
 import { FIRST_COMPLETED, wait } from '../core/waiting.ts';
-import type { Address } from './addresses.ts';
+import { type Address, checkUnixPath } from './addresses.ts';
 import { net } from './builtins.ts';
+import { Inlet, inlets } from './inlet.ts';
+import { closed, opened, type OpenResource } from './open-resources.ts';
 import { type ResolvedAddress, resolve } from './resolve.ts';
 import type { BaseProtocol } from './protocols.ts';
 import { type ConnectionOwner, ignore, SocketTransport } from './socket-transport.ts';
 import {
   checkContext,
+  checksNames,
   handshake,
+  servernameOf,
   systemError,
   type TlsContext,
   type TlsOptions,
@@ -61,7 +65,7 @@ export interface UnixConnectionOptions extends TlsOptions {
 export type Connection<P> = [transport: Transport, protocol: P];
 
 /** Waits for a socket to be connected. Cancelling it closes the socket. */
-class ConnectFuture extends Future<Socket> {
+class ConnectFuture extends Future<Socket> implements OpenResource {
   readonly #socket: Socket;
 
   constructor(loop: BaseEventLoop, socket: Socket) {
@@ -81,25 +85,34 @@ class ConnectFuture extends Future<Socket> {
 
   override cancel(msg?: unknown): boolean {
     if (!super.cancel(msg)) return false;
-    this.discard();
+    this._dispose();
     return true;
   }
 
-  /** Nobody wants the connection any more. */
-  discard(): void {
+  /** @internal Nobody wants the connection any more. */
+  _dispose(): void {
     this.#socket.destroy();
   }
 }
 
 /** Wait for a connection; what comes of one that is given up is closed. */
 function* connect(loop: BaseEventLoop, options: Record<string, unknown>): Gen<Socket> {
-  const socket = net().connect({ ...options, allowHalfOpen: true } as unknown as { port: number });
+  const inlet = new Inlet();
+  const socket = net().connect({ ...options, allowHalfOpen: true, onread: inlet } as unknown as {
+    port: number;
+  });
+  inlets.set(socket, inlet);
+  // Nothing is read before somebody wants it.
+  socket.pause();
   const connected = new ConnectFuture(loop, socket);
+  opened(loop, connected);
   try {
     return yield* connected;
   } catch (error) {
-    connected.discard();
+    connected._dispose();
     throw error;
+  } finally {
+    closed(loop, connected);
   }
 }
 
@@ -288,6 +301,8 @@ export function* makeTransport<P extends BaseProtocol>(
   let carrier = socket;
   let transport: SocketTransport | null = null;
   socket.on('error', ignore);
+  // Those that others have made, too; of ours it is known already.
+  socket.setNoDelay(true);
   try {
     const protocol = protocolFactory();
     if (tls !== null) carrier = yield* handshake(loop, socket, tls);
@@ -322,7 +337,7 @@ export const createConnection = /* @__PURE__ */ coroutine(function* createConnec
   checkTls(ssl, givenName, options);
   let tls: TlsSettings | null = null;
   if (ssl !== null && ssl !== false) {
-    const name = givenName ?? host;
+    const name = givenName ?? servernameOf(ssl) ?? host;
     if (name === null || (name === '' && givenName === null))
       throw new RangeError('You must set serverHostname when using ssl without a host');
     tls = tlsSettings(ssl, false, name, options);
@@ -366,12 +381,14 @@ export const createUnixConnection = /* @__PURE__ */ coroutine(function* createUn
   checkTls(ssl, serverHostname, options);
   let tls: TlsSettings | null = null;
   if (ssl !== null && ssl !== false) {
-    if (serverHostname === null) throw new RangeError('you have to pass serverHostname when using ssl');
-    tls = tlsSettings(ssl, false, serverHostname, options);
+    const name = serverHostname ?? servernameOf(ssl);
+    if (name === null) throw new RangeError('you have to pass serverHostname when using ssl');
+    tls = tlsSettings(ssl, false, name, options);
   }
   let socket = sock;
   if (path !== null) {
     if (sock !== null) throw new RangeError('path and sock can not be specified at the same time');
+    checkUnixPath(path);
     socket = yield* connect(loop, { path });
   } else if (socket === null) {
     throw new RangeError('no path and sock were specified');
@@ -397,7 +414,7 @@ export const connectAcceptedSocket = /* @__PURE__ */ coroutine(function* connect
 export interface StartTlsOptions extends TlsOptions {
   /** This end is the server of the handshake. Default false. */
   serverSide?: boolean;
-  /** As for `createConnection`. */
+  /** The name that the certificate must be for; empty: any. A client has to say. */
   serverHostname?: string | null;
 }
 
@@ -409,7 +426,14 @@ export const startTls = /* @__PURE__ */ coroutine(function* startTls(
   options: StartTlsOptions,
 ): Gen<Transport> {
   const { serverSide = false, serverHostname = null } = options;
-  const settings = tlsSettings(checkContext(sslcontext, 'sslcontext'), serverSide, serverHostname, options);
+  checkContext(sslcontext, 'sslcontext');
+  const name = serverHostname ?? servernameOf(sslcontext);
+  const settings = tlsSettings(sslcontext, serverSide, name, options);
+  if (!serverSide && name === null && checksNames(sslcontext)) {
+    throw new RangeError(
+      'You must set serverHostname when using startTls() as a client: the name that the certificate must be for (empty: any)',
+    );
+  }
   if (!(transport instanceof SocketTransport) || transport.getExtraInfo('sslcontext') !== null) {
     throw new TypeError(`transport ${transport} is not supported by startTls()`);
   }

@@ -10,11 +10,11 @@ import { logger } from '../core/log.ts';
 import { Ring } from '../core/ring.ts';
 import { current } from '../core/running.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
-import type { Address } from './addresses.ts';
+import { type Address, checkReusePort } from './addresses.ts';
 import { dgram, dns, net } from './builtins.ts';
 import type { NodeEventLoop } from './event-loop.ts';
 import { type AddrInfo, getaddrinfo, SOCK_DGRAM } from './names.ts';
-import { closed, opened as noteOpened } from './open-resources.ts';
+import { closed, opened as noteOpened, type OpenResource } from './open-resources.ts';
 import type { DatagramProtocol } from './protocols.ts';
 import { DatagramTransport, WriteFlow } from './transports.ts';
 
@@ -313,7 +313,7 @@ export class UdpTransport extends DatagramTransport {
 }
 
 /** A socket, and what comes in before somebody listens. */
-class Opened {
+class Opened implements OpenResource {
   readonly socket: Socket;
   /** Whether it was made here. */
   readonly isOwn: boolean;
@@ -340,8 +340,13 @@ class Opened {
       else future.setResult(undefined);
     };
     this.#onError = done;
-    start(done);
-    yield* future;
+    noteOpened(loop, this);
+    try {
+      start(done);
+      yield* future;
+    } finally {
+      closed(loop, this);
+    }
     this.#onError = () => {};
   }
 
@@ -349,6 +354,11 @@ class Opened {
     this.#onData = onData;
     this.#onError = onError;
     for (const [data, addr] of this.#early.splice(0)) onData(data, addr);
+  }
+
+  /** @internal */
+  _dispose(): void {
+    this.close();
   }
 
   close(): void {
@@ -375,17 +385,12 @@ function lookup(
 }
 
 function createSocket(family: number, { reusePort }: DatagramOptions): Socket {
-  if (reusePort && !canReusePort()) throw new RangeError('reusePort not supported by this version of Node');
+  checkReusePort(reusePort);
   return dgram().createSocket({
     type: family === 6 ? 'udp6' : 'udp4',
     lookup,
     ...(reusePort && { reusePort: true }),
   });
-}
-
-function canReusePort(): boolean {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  return major > 22 || (major === 22 && minor >= 12);
 }
 
 function* open(

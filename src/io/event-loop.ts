@@ -10,7 +10,13 @@ import {
   setPlatformLoop,
 } from '../core/events.ts';
 import type { Host } from '../core/host.ts';
-import type { Coroutine } from '../core/types.ts';
+import { RuntimeError } from '../core/exceptions.ts';
+import type { Future } from '../core/futures.ts';
+import type { Coroutine, Delay } from '../core/types.ts';
+import type { Executor, ResultOfCall } from '../concurrent/executor.ts';
+import type { Target } from '../concurrent/targets.ts';
+import type { ThreadPoolExecutor } from '../concurrent/thread.ts';
+import { DefaultExecutor, shutdownExecutor } from './threads.ts';
 import { NodeHost } from '../host/node.ts';
 import {
   disownChildren,
@@ -54,6 +60,7 @@ import { SignalHandlers } from './signals.ts';
  */
 export class NodeEventLoop extends BaseEventLoop {
   #signals: SignalHandlers | null = null;
+  readonly #executor = new DefaultExecutor();
 
   /**
    * Connect to a host. The addresses of its name are tried in order; then `protocolFactory` makes the protocol, which
@@ -69,7 +76,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.create_connection`.
    */
-  createConnection<P extends BaseProtocol>(
+  override createConnection<P extends BaseProtocol>(
     protocolFactory: () => P,
     host?: string | null,
     port?: number | string | null,
@@ -83,7 +90,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.create_unix_connection`.
    */
-  createUnixConnection<P extends BaseProtocol>(
+  override createUnixConnection<P extends BaseProtocol>(
     protocolFactory: () => P,
     path?: string | null,
     options: UnixConnectionOptions = {},
@@ -102,7 +109,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.create_server`.
    */
-  createServer(
+  override createServer(
     protocolFactory: () => BaseProtocol,
     host?: string | readonly string[] | null,
     port?: number | null,
@@ -116,7 +123,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.create_unix_server`.
    */
-  createUnixServer(
+  override createUnixServer(
     protocolFactory: () => BaseProtocol,
     path?: string | null,
     options: UnixServerOptions = {},
@@ -129,7 +136,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.connect_accepted_socket`.
    */
-  connectAcceptedSocket<P extends BaseProtocol>(
+  override connectAcceptedSocket<P extends BaseProtocol>(
     protocolFactory: () => P,
     sock: Socket,
     options: TlsOptions & { ssl?: TlsContext | null } = {},
@@ -148,7 +155,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.start_tls`.
    */
-  startTls(
+  override startTls(
     transport: Transport,
     protocol: BaseProtocol,
     sslcontext: TlsContext,
@@ -158,21 +165,21 @@ export class NodeEventLoop extends BaseEventLoop {
   }
 
   /**
-   * Send a file over a connection. Nothing is read from it meanwhile.
+   * Send a file over a connection. Nothing is read from it meanwhile, and nothing else may be written.
    *
    * @param file - a `FileHandle`, or a path.
    * @param offset - where to begin, in bytes. Default 0.
    * @param count - how many bytes; default null: up to the end.
    * @param options.fallback - Node has no system call for it, and reads and writes in its place; false refuses that.
    * @returns how many bytes were sent.
-   * @throws RuntimeError if the connection is closing; SendfileNotAvailableError without `fallback`; the error of the file
-   *   or of the connection.
+   * @throws RuntimeError if the connection is closing, or sends a file already; SendfileNotAvailableError without
+   *   `fallback`; the error of the file or of the connection.
    *
    * Cancellation: stops after the block that is being read.
    *
    * Source: CPython 3.14 `asyncio.loop.sendfile`.
    */
-  sendfile(
+  override sendfile(
     transport: WriteTransport,
     file: FileHandle | string,
     offset = 0,
@@ -182,9 +189,56 @@ export class NodeEventLoop extends BaseEventLoop {
     return sendfile(this, transport, file, offset, count, options.fallback ?? true);
   }
 
+  /**
+   * Have `func(...args)` called by an executor: it begins at this call. Async functions and generators are run there by an
+   * event loop of the worker's own.
+   *
+   * @param executor - null for the default one: threads of the loop, started as they are needed.
+   * @param func - a function that a module exports, or `{ target, module: import.meta.url }`.
+   * @param args - are cloned; `transfer(buffer)` moves.
+   * @returns a future of this loop.
+   * @throws RuntimeError if the loop is closed, or the executor is shut down.
+   *
+   * Cancellation: the waiter is free at once. A call that waits never runs; one that runs is asked to stop, and its worker is
+   * ended after the executor's `cancelGrace`: never, for the default one.
+   *
+   * Source: CPython 3.14 `asyncio.loop.run_in_executor`.
+   */
+  override runInExecutor<A extends unknown[], R>(
+    executor: Executor | null,
+    func: Target<A, R>,
+    ...args: A
+  ): Future<ResultOfCall<R>> {
+    if (this.isClosed()) throw new RuntimeError('Event loop is closed');
+    return this.#executor.run(this, executor, func, args);
+  }
+
+  /**
+   * The executor for `runInExecutor(null, …)` and `toThread`.
+   *
+   * @throws TypeError if it is no ThreadPoolExecutor.
+   *
+   * Source: CPython 3.14 `asyncio.loop.set_default_executor`.
+   */
+  override setDefaultExecutor(executor: ThreadPoolExecutor): void {
+    this.#executor.set(executor);
+  }
+
+  /**
+   * Wait for the calls of the default executor, which takes no more.
+   *
+   * @param timeout - seconds to wait at most; then a warning is logged, and it goes on without waiting.
+   *
+   * Source: CPython 3.14 `asyncio.loop.shutdown_default_executor`.
+   */
+  override shutdownDefaultExecutor(timeout: Delay | null = null): Coroutine<void> {
+    return shutdownExecutor(this.#executor, timeout);
+  }
+
   /** As `BaseEventLoop.close`; also closes what is open, and removes the handlers of signals. */
   override close(): void {
     super.close();
+    this.#executor.close();
     disownChildren(this);
     this.#signals?.clear();
     closeAll(this);
@@ -201,7 +255,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.connect_read_pipe`.
    */
-  connectReadPipe<P extends Protocol>(
+  override connectReadPipe<P extends Protocol>(
     protocolFactory: () => P,
     pipe: Readable,
   ): Coroutine<[transport: ReadTransport, protocol: P]> {
@@ -218,7 +272,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.connect_write_pipe`.
    */
-  connectWritePipe<P extends BaseProtocol>(
+  override connectWritePipe<P extends BaseProtocol>(
     protocolFactory: () => P,
     pipe: Writable,
   ): Coroutine<[transport: WriteTransport, protocol: P]> {
@@ -235,7 +289,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.subprocess_exec`.
    */
-  subprocessExec<P extends SubprocessProtocol>(
+  override subprocessExec<P extends SubprocessProtocol>(
     protocolFactory: () => P,
     program: string,
     args: readonly string[] = [],
@@ -253,7 +307,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.subprocess_shell`.
    */
-  subprocessShell<P extends SubprocessProtocol>(
+  override subprocessShell<P extends SubprocessProtocol>(
     protocolFactory: () => P,
     cmd: string,
     options: SubprocessOptions = {},
@@ -276,7 +330,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.create_datagram_endpoint`.
    */
-  createDatagramEndpoint<P extends DatagramProtocol>(
+  override createDatagramEndpoint<P extends DatagramProtocol>(
     protocolFactory: () => P,
     localAddr: Address | null = null,
     remoteAddr: Address | null = null,
@@ -296,7 +350,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.getaddrinfo`.
    */
-  getaddrinfo(
+  override getaddrinfo(
     host: string | null,
     port: number | string | null,
     options?: AddrInfoOptions,
@@ -314,7 +368,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.getnameinfo`.
    */
-  getnameinfo(sockaddr: Address, flags?: number): Coroutine<[host: string, service: string]> {
+  override getnameinfo(sockaddr: Address, flags?: number): Coroutine<[host: string, service: string]> {
     return getnameinfo(sockaddr, flags);
   }
 
@@ -328,7 +382,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.add_signal_handler`.
    */
-  addSignalHandler<A extends unknown[]>(
+  override addSignalHandler<A extends unknown[]>(
     sig: NodeJS.Signals | number,
     callback: (...args: A) => unknown,
     ...args: A
@@ -344,7 +398,7 @@ export class NodeEventLoop extends BaseEventLoop {
    *
    * Source: CPython 3.14 `asyncio.loop.remove_signal_handler`.
    */
-  removeSignalHandler(sig: NodeJS.Signals | number): boolean {
+  override removeSignalHandler(sig: NodeJS.Signals | number): boolean {
     this.#signals ??= new SignalHandlers(this);
     return this.#signals.remove(sig);
   }
@@ -352,67 +406,67 @@ export class NodeEventLoop extends BaseEventLoop {
   // What cannot be done here, each with its reason and what comes nearest.
 
   /** Throws: Node tells nobody when a descriptor is readable. Source: CPython 3.14 `asyncio.loop.add_reader`. */
-  addReader(_fd: unknown, _callback: (...args: never[]) => unknown, ..._args: unknown[]): never {
+  override addReader(_fd: unknown, _callback: (...args: never[]) => unknown, ..._args: unknown[]): never {
     return impossible('addReader');
   }
 
   /** Throws, as `addReader`. Source: CPython 3.14 `asyncio.loop.remove_reader`. */
-  removeReader(_fd: unknown): never {
+  override removeReader(_fd: unknown): never {
     return impossible('removeReader');
   }
 
   /** Throws: Node tells nobody when a descriptor is writable. Source: CPython 3.14 `asyncio.loop.add_writer`. */
-  addWriter(_fd: unknown, _callback: (...args: never[]) => unknown, ..._args: unknown[]): never {
+  override addWriter(_fd: unknown, _callback: (...args: never[]) => unknown, ..._args: unknown[]): never {
     return impossible('addWriter');
   }
 
   /** Throws, as `addWriter`. Source: CPython 3.14 `asyncio.loop.remove_writer`. */
-  removeWriter(_fd: unknown): never {
+  override removeWriter(_fd: unknown): never {
     return impossible('removeWriter');
   }
 
   /** Throws: `reader.read(n)` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_recv`. */
-  sockRecv(_sock: unknown, _nbytes: number): never {
+  override sockRecv(_sock: unknown, _nbytes: number): never {
     return impossible('sockRecv');
   }
 
   /** Throws: `BufferedProtocol` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_recv_into`. */
-  sockRecvInto(_sock: unknown, _buf: Uint8Array): never {
+  override sockRecvInto(_sock: unknown, _buf: Uint8Array): never {
     return impossible('sockRecvInto');
   }
 
   /** Throws: a datagram endpoint comes nearest. Source: CPython 3.14 `asyncio.loop.sock_recvfrom`. */
-  sockRecvfrom(_sock: unknown, _bufsize: number): never {
+  override sockRecvfrom(_sock: unknown, _bufsize: number): never {
     return impossible('sockRecvfrom');
   }
 
   /** Throws: a datagram endpoint comes nearest. Source: CPython 3.14 `asyncio.loop.sock_recvfrom_into`. */
-  sockRecvfromInto(_sock: unknown, _buf: Uint8Array, _nbytes?: number): never {
+  override sockRecvfromInto(_sock: unknown, _buf: Uint8Array, _nbytes?: number): never {
     return impossible('sockRecvfromInto');
   }
 
   /** Throws: `writer.write` and `drain` come nearest. Source: CPython 3.14 `asyncio.loop.sock_sendall`. */
-  sockSendall(_sock: unknown, _data: Uint8Array): never {
+  override sockSendall(_sock: unknown, _data: Uint8Array): never {
     return impossible('sockSendall');
   }
 
   /** Throws: `transport.sendto` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_sendto`. */
-  sockSendto(_sock: unknown, _data: Uint8Array, _address: Address): never {
+  override sockSendto(_sock: unknown, _data: Uint8Array, _address: Address): never {
     return impossible('sockSendto');
   }
 
   /** Throws: `createConnection` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_connect`. */
-  sockConnect(_sock: unknown, _address: Address): never {
+  override sockConnect(_sock: unknown, _address: Address): never {
     return impossible('sockConnect');
   }
 
   /** Throws: `createServer` comes nearest. Source: CPython 3.14 `asyncio.loop.sock_accept`. */
-  sockAccept(_sock: unknown): never {
+  override sockAccept(_sock: unknown): never {
     return impossible('sockAccept');
   }
 
   /** Throws: `sendfile` of a transport comes nearest. Source: CPython 3.14 `asyncio.loop.sock_sendfile`. */
-  sockSendfile(_sock: unknown, _file: unknown, _offset?: number, _count?: number | null): never {
+  override sockSendfile(_sock: unknown, _file: unknown, _offset?: number, _count?: number | null): never {
     return impossible('sockSendfile');
   }
 }

@@ -6,6 +6,7 @@ import { logger } from '../core/log.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import type { Address } from './addresses.ts';
 import { dns, fs, net } from './builtins.ts';
+import { resolverError } from './resolve.ts';
 
 /** Kinds of sockets. Linux' numbers, which macOS and Windows share. */
 export const SOCK_STREAM = 1;
@@ -38,15 +39,6 @@ export interface AddrInfoOptions {
   proto?: number;
   /** Those of the `dns` module, `ADDRCONFIG`, `V4MAPPED` and `ALL`; 1: without a host all addresses; 4: no look-up. */
   flags?: number;
-}
-
-/** An error as Node's resolver has them. */
-function resolverError(code: string, detail: string, hostname: string | null): Error {
-  return Object.assign(new Error(`getaddrinfo ${code} ${detail}`), {
-    code,
-    syscall: 'getaddrinfo',
-    hostname,
-  });
 }
 
 interface Found {

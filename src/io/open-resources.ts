@@ -3,7 +3,9 @@
  * nobody holds any more is closed by its destructor, and sockets do not keep the process alive.
  */
 import type { BaseEventLoop } from '../core/base-events.ts';
+import { fromPromise, methodCoroutine } from '../core/coroutines.ts';
 import { logger } from '../core/log.ts';
+import type { Coroutine, Gen } from '../core/types.ts';
 import { BaseTransport } from './transports.ts';
 
 /** Something that keeps the process alive until it is closed. */
@@ -37,3 +39,27 @@ export function closeAll(loop: BaseEventLoop): void {
     resource._dispose();
   }
 }
+
+/** Wait for what is being opened. If the wait is given up, what opens nevertheless is closed. */
+export function* opening<T>(promise: Promise<T>, close: (late: T) => unknown): Gen<T> {
+  try {
+    return yield* fromPromise(promise);
+  } catch (error) {
+    promise.then(close).catch(() => {});
+    throw error;
+  }
+}
+
+/** Let `end` run when a run of `loop` ends, after what others have left to do there. */
+export function endWithRun(loop: BaseEventLoop, end: () => Coroutine<void>): void {
+  const before = loop._endOutsideWork;
+  loop._endOutsideWork = before === null ? end : () => inTurn(before, end);
+}
+
+const inTurn = /* @__PURE__ */ methodCoroutine(
+  'endWithRun',
+  function* (first: () => Coroutine<void>, second: () => Coroutine<void>): Gen<void> {
+    yield* first();
+    yield* second();
+  },
+);

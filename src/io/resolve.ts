@@ -13,6 +13,15 @@ export interface ResolvedAddress {
   readonly family: 4 | 6;
 }
 
+/** An error as Node's resolver has them. */
+export function resolverError(code: string, detail: string, hostname: string | null): Error {
+  return Object.assign(new Error(`getaddrinfo ${code} ${detail}`), {
+    code,
+    syscall: 'getaddrinfo',
+    hostname,
+  });
+}
+
 /** A port as a number. Node has no table of services. */
 export function checkPort(port: number | string | null | undefined): number {
   const value = port === null || port === undefined ? 0 : typeof port === 'string' ? Number(port) : port;
@@ -35,6 +44,8 @@ export function* resolve(
   isPassive = false,
 ): Gen<ResolvedAddress[]> {
   const number = checkPort(port);
+  if (family !== 0 && family !== 4 && family !== 6)
+    throw new RangeError(`family must be 0, 4 or 6, got ${repr(family)}`);
   if (host === null || host === '') {
     const hosts = isPassive ? (['0.0.0.0', '::'] as const) : (['127.0.0.1', '::1'] as const);
     return hosts
@@ -42,7 +53,10 @@ export function* resolve(
       .filter((each) => family === 0 || each.family === family);
   }
   if (typeof host !== 'string') throw new TypeError(`host must be a string or null, got ${repr(host)}`);
-  if (net().isIP(host) !== 0) return [{ host, port: number, family: familyOf(host) }];
+  if (net().isIP(host) !== 0) {
+    if (family !== 0 && family !== familyOf(host)) throw resolverError('EAI_ADDRFAMILY', host, host);
+    return [{ host, port: number, family: familyOf(host) }];
+  }
   const found = yield* lookup(loop, host, family);
   return found.map((address) => ({ host: address.address, port: number, family: familyOf(address.address) }));
 }

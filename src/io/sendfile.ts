@@ -7,6 +7,7 @@ import { repr } from '../core/format-helpers.ts';
 import type { Future } from '../core/futures.ts';
 import type { Gen } from '../core/types.ts';
 import { fsPromises } from './builtins.ts';
+import { opening } from './open-resources.ts';
 import { type BaseProtocol, Protocol } from './protocols.ts';
 import { SocketTransport } from './socket-transport.ts';
 import { systemError } from './tls.ts';
@@ -88,13 +89,18 @@ export const sendfile = /* @__PURE__ */ coroutine(function* sendfile(
     throw new RangeError(`offset must be a non-negative integer, got ${repr(offset)}`);
   if (count !== null && !(Number.isInteger(count) && count > 0))
     throw new RangeError(`count must be a positive integer, got ${repr(count)}`);
-  const handle = typeof file === 'string' ? yield* fromPromise(fsPromises().open(file)) : file;
-  const protocol = new SendfileProtocol(loop, transport);
+  transport._beginFile();
+  let handle: FileHandle | null = null;
+  let protocol: SendfileProtocol | null = null;
   try {
+    handle =
+      typeof file === 'string' ? yield* opening(fsPromises().open(file), (late) => late.close()) : file;
+    protocol = new SendfileProtocol(loop, transport);
     return yield* copy(transport, protocol, handle, offset, count);
   } finally {
-    protocol.restore();
-    if (typeof file === 'string') yield* fromPromise(handle.close());
+    transport._endFile();
+    protocol?.restore();
+    if (typeof file === 'string' && handle !== null) yield* fromPromise(handle.close());
   }
 });
 
@@ -113,7 +119,7 @@ function* copy(
     const block = Buffer.allocUnsafe(size);
     const { bytesRead } = yield* fromPromise(handle.read(block, 0, size, offset + sent));
     if (bytesRead === 0) return sent;
-    transport.write(block.subarray(0, bytesRead));
+    transport._write(block.subarray(0, bytesRead));
     yield* protocol.drain();
     sent += bytesRead;
   }

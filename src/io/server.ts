@@ -1,17 +1,16 @@
 /** Servers. Counterpart: `Server` of `asyncio/base_events.py`, and the servers of `asyncio/unix_events.py`. */
-import type { Server as NetServer, Socket } from 'node:net';
+import type { ListenOptions, Server as NetServer, Socket } from 'node:net';
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { Context, copyContextOrNull } from '../core/contextvars.ts';
 import { coroutine, inlineBody, methodCoroutine } from '../core/coroutines.ts';
 import type { AbstractEventLoop } from '../core/events.ts';
 import { isCancelledError, RuntimeError } from '../core/exceptions.ts';
 import { repr } from '../core/format-helpers.ts';
-import { Future } from '../core/futures.ts';
+import type { Future } from '../core/futures.ts';
 import { logger } from '../core/log.ts';
-import { PENDING } from '../core/running.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import { sleep } from '../core/waiting.ts';
-import { type Address, toAddress } from './addresses.ts';
+import { type Address, checkReusePort, checkUnixPath, toAddress } from './addresses.ts';
 import { fs, net } from './builtins.ts';
 import { makeTransport } from './connections.ts';
 import type { BaseProtocol } from './protocols.ts';
@@ -45,10 +44,19 @@ export interface UnixServerOptions extends TlsOptions {
 export interface ServerOptions extends Omit<UnixServerOptions, 'cleanupSocket'> {
   /** 4 or 6: addresses of that family only. Default 0: both. */
   family?: 0 | 4 | 6;
-  /** Several sockets may listen on one port, where the system can. */
+  /** Several sockets may listen on one port, where the system can. Needs a Node that can: 22.12 or newer. */
   reusePort?: boolean;
   /** Probe connections that are silent. */
   keepAlive?: boolean;
+}
+
+/** Options of `serveForever`. */
+export interface ServeForeverOptions {
+  /**
+   * When it is cancelled, close the connections, too, so that a client that says nothing does not keep the server. Their
+   * tasks read the end of the data. Default false, as in CPython: it waits until the clients leave.
+   */
+  closeClients?: boolean;
 }
 
 /** A listening socket, as `server.sockets` shows it. */
@@ -84,12 +92,31 @@ export class TransportSocket {
  */
 export abstract class AbstractServer implements AsyncDisposable {
   abstract close(): void;
+  abstract closeClients(): void;
+  abstract abortClients(): void;
   abstract getLoop(): AbstractEventLoop;
   abstract isServing(): boolean;
   abstract startServing(): Coroutine<void>;
-  abstract serveForever(): Coroutine<never>;
+  abstract serveForever(options?: ServeForeverOptions): Coroutine<never>;
   abstract waitClosed(): Coroutine<void>;
-  abstract [Symbol.asyncDispose](): Promise<void>;
+
+  /**
+   * Run `body(this)`, then close the server and wait for its connections.
+   *
+   * Source: CPython 3.14 `async with server`.
+   */
+  run<T>(body: (server: this) => Gen<T>): Coroutine<T>;
+  run<T>(body: (server: this) => T | PromiseLike<T>): Coroutine<T>;
+  run(body: (server: this) => unknown): Coroutine<unknown> {
+    if (typeof body !== 'function')
+      throw new TypeError(`${this.constructor.name}.run() wants a function, got ${repr(body)}`);
+    return runServer(this, body as (server: AbstractServer) => unknown);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.waitClosed();
+  }
 }
 
 /**
@@ -99,7 +126,8 @@ export abstract class AbstractServer implements AsyncDisposable {
  */
 export class Server extends AbstractServer {
   readonly #loop: BaseEventLoop;
-  #listeners: readonly NetServer[] | null;
+  /** Null once it is closed. */
+  #listeners: NetServer[] | null = [];
   readonly #protocolFactory: () => BaseProtocol;
   readonly #tls: TlsSettings | null;
   readonly #clients = new Set<SocketTransport>();
@@ -118,21 +146,15 @@ export class Server extends AbstractServer {
   /** @internal */
   constructor(
     loop: BaseEventLoop,
-    listeners: readonly NetServer[],
     protocolFactory: () => BaseProtocol,
     tls: TlsSettings | null,
     backlog: number,
   ) {
     super();
     this.#loop = loop;
-    this.#listeners = listeners;
     this.#protocolFactory = protocolFactory;
     this.#tls = tls;
     this.#backlog = backlog;
-    for (const listener of listeners) {
-      listener.on('connection', (socket) => this.#onConnection(socket));
-      listener.on('error', (error) => this.#onError(error, listener));
-    }
     opened(loop, this);
   }
 
@@ -166,13 +188,13 @@ export class Server extends AbstractServer {
   }
 
   /** Close every connection, after what is waiting was written. */
-  closeClients(): void {
+  override closeClients(): void {
     for (const transport of this.#clients) transport.close();
     for (const socket of this.#early) socket.destroy();
   }
 
   /** Close every connection at once. */
-  abortClients(): void {
+  override abortClients(): void {
     for (const transport of this.#clients) transport.abort();
     for (const socket of this.#early) socket.destroy();
   }
@@ -189,14 +211,15 @@ export class Server extends AbstractServer {
   /**
    * Accept connections until it is cancelled; then close, and wait for the connections to end.
    *
+   * @param options.closeClients - close the connections, too, in place of waiting until the clients leave.
    * @throws RuntimeError if it is closed, or if somebody does this already.
    *
    * Cancellation: closes the server, waits for its connections, and throws the CancelledError.
    *
-   * Source: CPython 3.14 `asyncio.Server.serve_forever`.
+   * Source: CPython 3.14 `asyncio.Server.serve_forever`; `closeClients` is not in CPython.
    */
-  override serveForever(): Coroutine<never> {
-    return serveForever(this);
+  override serveForever(options: ServeForeverOptions = {}): Coroutine<never> {
+    return serveForever(this, options);
   }
 
   /**
@@ -208,21 +231,22 @@ export class Server extends AbstractServer {
     return waitClosed(this);
   }
 
-  /**
-   * Run `body(this)`, then close the server and wait for its connections.
-   *
-   * Source: CPython 3.14 `async with server`.
-   */
-  run<T>(body: (server: this) => Gen<T>): Coroutine<T>;
-  run<T>(body: (server: this) => T | PromiseLike<T>): Coroutine<T>;
-  run(body: (server: this) => unknown): Coroutine<unknown> {
-    if (typeof body !== 'function') throw new TypeError(`Server.run() wants a function, got ${repr(body)}`);
-    return runServer(this, body as (server: Server) => unknown);
+  /** @internal Listen by `listener`, which may not be ready yet. What comes before it serves is held. */
+  _add(listener: NetServer): void {
+    const onListening = (): void => {
+      // Node goes on to listen if it was closed while it looked the address up.
+      if (this.#listeners === null) listener.close();
+      else listener.on('error', (error) => this.#onError(error, listener));
+    };
+    this.#listeners?.push(listener);
+    listener.on('connection', (socket) => this.#onConnection(socket));
+    if (listener.listening) onListening();
+    else listener.once('listening', onListening);
   }
 
-  override async [Symbol.asyncDispose](): Promise<void> {
-    this.close();
-    await this.waitClosed();
+  /** @internal `listener` cannot listen. */
+  _remove(listener: NetServer): void {
+    this.#listeners = this.#listeners?.filter((each) => each !== listener) ?? null;
   }
 
   /** @internal */
@@ -235,7 +259,7 @@ export class Server extends AbstractServer {
   }
 
   /** @internal */
-  *_serveForever(): Gen<never> {
+  *_serveForever({ closeClients = false }: ServeForeverOptions): Gen<never> {
     if (this.#forever !== null)
       throw new RuntimeError(`server ${this} is already being awaited on serveForever()`);
     this._startServing();
@@ -246,6 +270,7 @@ export class Server extends AbstractServer {
     } catch (error) {
       if (isCancelledError(error)) {
         this.close();
+        if (closeClients) this.closeClients();
         yield* this._waitClosed();
       }
       throw error;
@@ -283,6 +308,7 @@ export class Server extends AbstractServer {
   /** @internal */
   _dispose(): void {
     this.close();
+    for (const socket of this.#early) socket.destroy();
   }
 
   #onConnection(socket: Socket): void {
@@ -313,8 +339,7 @@ export class Server extends AbstractServer {
   }
 
   #reportAccept(error: Error): void {
-    // A peer that gives up, or speaks no TLS, is its own affair.
-    if ((error as NodeJS.ErrnoException).code !== undefined && !this.#loop.getDebug()) return;
+    if (isPeersAffair(error) && !this.#loop.getDebug()) return;
     this.#loop.callExceptionHandler({
       message: 'Error on transport creation for incoming connection',
       exception: error,
@@ -342,6 +367,11 @@ export class Server extends AbstractServer {
   }
 }
 
+/** A peer that gives up, speaks no TLS or is not who it should be. A mistake of the program has none of these codes. */
+function isPeersAffair({ code }: NodeJS.ErrnoException): boolean {
+  return typeof code === 'string' && (!code.startsWith('ERR_') || /^ERR_(SSL|TLS)_/.test(code));
+}
+
 const startServing = /* @__PURE__ */ methodCoroutine(
   'Server.startServing',
   function* (server: Server): Gen<void> {
@@ -352,8 +382,8 @@ const startServing = /* @__PURE__ */ methodCoroutine(
 
 const serveForever = /* @__PURE__ */ methodCoroutine(
   'Server.serveForever',
-  function* (server: Server): Gen<never> {
-    return yield* server._serveForever();
+  function* (server: Server, options: ServeForeverOptions): Gen<never> {
+    return yield* server._serveForever(options);
   },
 );
 
@@ -366,122 +396,127 @@ const waitClosed = /* @__PURE__ */ methodCoroutine(
 
 const runServer = /* @__PURE__ */ methodCoroutine(
   'Server.run',
-  function* (server: Server, body: (server: Server) => unknown): Gen<unknown> {
+  function* (server: AbstractServer, body: (server: AbstractServer) => unknown): Gen<unknown> {
     try {
       return yield* inlineBody(body, server);
     } finally {
       server.close();
-      yield* server._waitClosed();
+      yield* server.waitClosed();
     }
   },
 );
 
-/** Waits for a server to listen. Cancelling it closes the server. */
-class ListenFuture extends Future<void> {
-  readonly #server: NetServer;
-
-  constructor(loop: BaseEventLoop, server: NetServer) {
-    super(loop._own);
-    this.#server = server;
-    const onListening = (): void => {
-      server.off('error', onError);
-      if (this._state === PENDING) this.setResult();
-    };
-    const onError = (error: Error): void => {
-      server.off('listening', onListening);
-      if (this._state === PENDING) this._fail(error);
-    };
-    server.once('listening', onListening).once('error', onError);
-  }
-
-  override cancel(msg?: unknown): boolean {
-    if (!super.cancel(msg)) return false;
-    this.#server.close();
-    return true;
-  }
+/** Make `server` listen by `listener`. */
+function* listenBy(
+  loop: BaseEventLoop,
+  server: Server,
+  listener: NetServer,
+  where?: ListenOptions,
+): Gen<void> {
+  server._add(listener);
+  if (listener.listening) return;
+  const listening = loop.createFuture<void>();
+  const settle = (error: Error | null): void => {
+    listener.off('listening', onListening).off('error', settle);
+    if (listening.done()) return;
+    if (error === null) listening.setResult();
+    else listening.setException(error);
+  };
+  const onListening = (): void => settle(null);
+  listener.on('listening', onListening).on('error', settle);
+  listener.listen(where);
+  yield* listening;
 }
 
-function newListener(options: ServerOptions): NetServer {
-  const { keepAlive = false } = options;
+function newListener({ keepAlive = false }: ServerOptions): NetServer {
   return net().createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true, keepAlive });
 }
 
-/** Listen on every address; if one fails, on none. */
+/** Listen on every address. */
 function* listenOnAll(
   loop: BaseEventLoop,
+  server: Server,
   addresses: readonly ResolvedAddress[],
   options: ServerOptions,
-): Gen<NetServer[]> {
+): Gen<void> {
   const { backlog = BACKLOG, reusePort } = options;
-  const listeners: NetServer[] = [];
-  let isComplete = false;
-  try {
-    for (const { host, port, family } of addresses) {
-      const listener = newListener(options);
-      listeners.push(listener);
-      const listening = new ListenFuture(loop, listener);
-      listener.listen({
+  for (const { host, port, family } of addresses) {
+    const listener = newListener(options);
+    try {
+      yield* listenBy(loop, server, listener, {
         host,
         port,
         backlog,
         ipv6Only: family === 6,
         ...(reusePort !== undefined && { reusePort }),
       });
-      try {
-        yield* listening;
-      } catch (error) {
-        const { code, message } = error as NodeJS.ErrnoException;
-        if (isCancelledError(error) || code === undefined) throw error;
-        // The family is not there.
-        if (code === 'EADDRNOTAVAIL' || code === 'EAFNOSUPPORT') {
-          listeners.pop();
-          continue;
-        }
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (isCancelledError(error) || code === undefined) throw error;
+      if (code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') {
         const text = `error while attempting to bind on address ${repr(toAddress(host, port, family))}: ${message}`;
         throw Object.assign(new Error(text, { cause: error }), { code });
       }
+      // The family is not there.
+      server._remove(listener);
     }
-    if (listeners.length === 0) {
-      const all = addresses.map((each) => toAddress(each.host, each.port, each.family));
-      throw Object.assign(new Error(`could not bind on any address out of ${repr(all)}`), {
-        code: 'EADDRNOTAVAIL',
-      });
-    }
-    isComplete = true;
-    return listeners;
-  } finally {
-    if (!isComplete) for (const listener of listeners) listener.close();
   }
+  if (server.sockets.length > 0) return;
+  const all = addresses.map((each) => toAddress(each.host, each.port, each.family));
+  throw Object.assign(new Error(`could not bind on any address out of ${repr(all)}`), {
+    code: 'EADDRNOTAVAIL',
+  });
 }
+
+/** What the options of a server show its clients who it is by; `context` is what a SecureContext has. */
+const IDENTITIES = ['cert', 'pfx', 'SNICallback', 'pskCallback', 'secureContext', 'context'];
 
 function serverTls(options: UnixServerOptions): TlsSettings | null {
   const { ssl = null } = options;
   if (typeof ssl === 'boolean')
     throw new TypeError('ssl argument must be a tls.SecureContext, the options that make one, or null');
-  if (ssl !== null) return tlsSettings(checkContext(ssl, 'ssl'), true, null, options);
+  if (ssl !== null) {
+    const settings = tlsSettings(checkContext(ssl, 'ssl'), true, null, options);
+    if (!IDENTITIES.some((name) => name in ssl))
+      throw new RangeError(
+        'ssl of a server needs a certificate: give { key, cert }, or a tls.SecureContext with them',
+      );
+    return settings;
+  }
   for (const name of ['sslHandshakeTimeout', 'sslShutdownTimeout'] as const) {
     if ((options[name] ?? null) !== null) throw new RangeError(`${name} is only meaningful with ssl`);
   }
   return null;
 }
 
-function* finish(server: Server, options: UnixServerOptions): Gen<Server> {
-  if (options.startServing ?? true) {
-    server._startServing();
-    yield* sleep(0);
+/** A server once it listens, and serves unless it is not to. What goes wrong closes it. */
+function* started(
+  loop: BaseEventLoop,
+  protocolFactory: () => BaseProtocol,
+  tls: TlsSettings | null,
+  { backlog = BACKLOG, startServing = true }: UnixServerOptions,
+  listen: (server: Server) => Gen<void>,
+): Gen<Server> {
+  if (!Number.isInteger(backlog)) throw new TypeError(`backlog must be an integer, got ${repr(backlog)}`);
+  const server = new Server(loop, protocolFactory, tls, backlog);
+  try {
+    yield* listen(server);
+    if (startServing) {
+      server._startServing();
+      yield* sleep(0);
+    }
+    return server;
+  } catch (error) {
+    server.close();
+    throw error;
   }
-  return server;
 }
 
 /** A server of Node that somebody else has made. */
-function* adopt(loop: BaseEventLoop, sock: NetServer): Gen<NetServer> {
+function checkListener(sock: NetServer | null, problem: string): NetServer {
+  if (sock === null) throw new RangeError(problem);
   if (!(sock instanceof net().Server))
     throw new RangeError(`A Stream Socket was expected, got ${repr(sock)}`);
-  if (!sock.listening) {
-    const listening = new ListenFuture(loop, sock);
-    sock.listen();
-    yield* listening;
-  }
   return sock;
 }
 
@@ -492,14 +527,12 @@ export const createServer = /* @__PURE__ */ coroutine(function* createServer(
   port: number | null,
   options: ServerOptions,
 ): Gen<Server> {
-  const { sock = null, family = 0, backlog = BACKLOG } = options;
+  const { sock = null, family = 0 } = options;
   const tls = serverTls(options);
+  checkReusePort(options.reusePort);
   if (host === null && port === null) {
-    if (sock === null) throw new RangeError('Neither host/port nor sock were specified');
-    return yield* finish(
-      new Server(loop, [yield* adopt(loop, sock)], protocolFactory, tls, backlog),
-      options,
-    );
+    const listener = checkListener(sock, 'Neither host/port nor sock were specified');
+    return yield* started(loop, protocolFactory, tls, options, (server) => listenBy(loop, server, listener));
   }
   if (sock !== null) throw new RangeError('host/port and sock can not be specified at the same time');
   const hosts = typeof host === 'string' || host === null ? [host] : [...host];
@@ -508,8 +541,9 @@ export const createServer = /* @__PURE__ */ coroutine(function* createServer(
     for (const address of yield* resolve(loop, each, port, family, true))
       addresses.set(`${address.family} ${address.host}`, address);
   }
-  const listeners = yield* listenOnAll(loop, [...addresses.values()], options);
-  return yield* finish(new Server(loop, listeners, protocolFactory, tls, backlog), options);
+  return yield* started(loop, protocolFactory, tls, options, (server) =>
+    listenOnAll(loop, server, [...addresses.values()], options),
+  );
 });
 
 export const createUnixServer = /* @__PURE__ */ coroutine(function* createUnixServer(
@@ -518,30 +552,50 @@ export const createUnixServer = /* @__PURE__ */ coroutine(function* createUnixSe
   path: string | null,
   options: UnixServerOptions,
 ): Gen<Server> {
-  const { sock = null, backlog = BACKLOG, cleanupSocket = true } = options;
+  const { sock = null } = options;
   const tls = serverTls(options);
   if (path === null) {
-    if (sock === null) throw new RangeError('path was not specified, and no sock specified');
-    return yield* finish(
-      new Server(loop, [yield* adopt(loop, sock)], protocolFactory, tls, backlog),
-      options,
-    );
+    const listener = checkListener(sock, 'path was not specified, and no sock specified');
+    return yield* started(loop, protocolFactory, tls, options, (server) => listenBy(loop, server, listener));
   }
   if (sock !== null) throw new RangeError('path and sock can not be specified at the same time');
+  return yield* started(loop, protocolFactory, tls, options, (server) =>
+    listenAt(loop, server, path, options),
+  );
+});
+
+/** Listen at a path. */
+function* listenAt(
+  loop: BaseEventLoop,
+  server: Server,
+  path: string,
+  { backlog = BACKLOG, cleanupSocket = true }: UnixServerOptions,
+): Gen<void> {
+  checkUnixPath(path);
   removeStale(path);
   const listener = newListener({});
-  const listening = new ListenFuture(loop, listener);
-  listener.listen({ path, backlog });
   try {
-    yield* listening;
+    yield* listenBy(loop, server, listener, { path, backlog });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    const text = `Address '${path}' is already in use`;
-    throw Object.assign(new Error(text, { cause: error }), { code: 'EADDRINUSE' });
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') {
+      const text = `Address '${path}' is already in use`;
+      throw Object.assign(new Error(text, { cause: error }), { code });
+    }
+    // Node says so of a folder that is not there.
+    if (code === 'EACCES' && !fs().existsSync(folderOf(path))) {
+      const text = `listen ENOENT: no such folder, for the socket '${path}'`;
+      throw Object.assign(new Error(text, { cause: error }), { code: 'ENOENT' });
+    }
+    throw error;
   }
   keepForeignFile(path, listener, cleanupSocket);
-  return yield* finish(new Server(loop, [listener], protocolFactory, tls, backlog), options);
-});
+}
+
+function folderOf(path: string): string {
+  const end = path.lastIndexOf('/');
+  return end < 0 ? '.' : path.slice(0, end + 1);
+}
 
 /** A socket file that nobody listens on any more is in the way. */
 function removeStale(path: string): void {
@@ -557,7 +611,7 @@ function removeStale(path: string): void {
 /** Node removes the file of a server that closes, whoever's it is by then: what is to stay is put aside meanwhile. */
 function keepForeignFile(path: string, listener: NetServer, cleanupSocket: boolean): void {
   if (path.startsWith('\0')) return;
-  const { ino } = fs().statSync(path);
+  const ino = fs().statSync(path, { throwIfNoEntry: false })?.ino;
   const close = listener.close.bind(listener);
   listener.close = (onClosed) => {
     const stays = fs().statSync(path, { throwIfNoEntry: false });

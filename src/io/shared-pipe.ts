@@ -11,8 +11,14 @@ export interface SharedPipe {
   readonly theirs: Socket;
 }
 
-/** A connection to ourselves, in a place where nobody else can come in. The signal ends the attempt. */
-export function openSharedPipe(signal: AbortSignal): Promise<SharedPipe> {
+/** Nobody wants it. */
+export function closeSharedPipe({ ours, theirs }: SharedPipe): void {
+  ours.destroy();
+  theirs.destroy();
+}
+
+/** A connection to ourselves, in a place where nobody else can come in. */
+export function openSharedPipe(): Promise<SharedPipe> {
   const place = makePlace();
   return new Promise((resolve, reject) => {
     let server: Server | null = null;
@@ -24,7 +30,6 @@ export function openSharedPipe(signal: AbortSignal): Promise<SharedPipe> {
       if (isOver) return;
       isOver = true;
       server?.close();
-      signal.removeEventListener('abort', onAbort);
       place.remove();
       if (error === null && ours !== null && theirs !== null) {
         theirs.off('error', end).off('close', onClose);
@@ -35,12 +40,10 @@ export function openSharedPipe(signal: AbortSignal): Promise<SharedPipe> {
       theirs?.destroy();
       reject(error);
     };
-    const onAbort = (): void => end(signal.reason as Error);
     const onClose = (): void => end(tooManyFiles());
     const look = (): void => {
       if (ours !== null && isConnected) end(null);
     };
-    signal.addEventListener('abort', onAbort);
     server = net().createServer({ pauseOnConnect: true });
     server.once('error', end);
     server.once('connection', (socket) => {
@@ -49,7 +52,6 @@ export function openSharedPipe(signal: AbortSignal): Promise<SharedPipe> {
       look();
     });
     server.listen({ path: place.path, exclusive: true }, () => {
-      if (signal.aborted) return;
       theirs = net().connect(place.path);
       theirs.on('error', end);
       // Without a free descriptor the connection is taken and closed again.
@@ -65,8 +67,9 @@ export function openSharedPipe(signal: AbortSignal): Promise<SharedPipe> {
 
 /** Where the two ends meet: a folder that is ours alone. */
 function makePlace(): { path: string; remove(): void } {
-  const name = `asyncio-${process.pid}-${Math.random().toString(36).slice(2)}`;
-  if (process.platform === 'win32') return { path: `\\\\.\\pipe\\${name}`, remove: () => {} };
+  // Pipes of Windows are in no folder: nobody is to guess the name.
+  if (process.platform === 'win32')
+    return { path: `\\\\.\\pipe\\asyncio-${crypto.randomUUID()}`, remove: () => {} };
   const folder = fs().mkdtempSync(`${os().tmpdir()}/asyncio-`);
   const path = `${folder}/pipe`;
   return {

@@ -10,6 +10,7 @@ import type { Future } from '../core/futures.ts';
 import { logger } from '../core/log.ts';
 import { current } from '../core/running.ts';
 import { peerAddress, socketAddress } from './addresses.ts';
+import { inlets } from './inlet.ts';
 import { closed, opened } from './open-resources.ts';
 import { type BaseProtocol, BufferedProtocol, type Protocol } from './protocols.ts';
 import { Transport, WriteFlow } from './transports.ts';
@@ -72,12 +73,15 @@ export class SocketTransport extends Transport {
   /** TLS takes the socket over, and this one is what can still end it. */
   #isHandingOver = false;
   #hasWrittenEof = false;
+  #isSendingFile = false;
   #failure: Error | null = null;
   #lateWrites = 0;
   /** Runs until TLS has said goodbye. */
   #goodbye: TimerHandle | null = null;
   #whenWritten: (() => void) | null = null;
-  readonly #onFlushed = (): void => {
+  // A write that has failed has flushed nothing: the loss comes next.
+  readonly #onFlushed = (error?: Error | null): void => {
+    if (error) return;
     if (this.#flow.isPaused || this.#isClosing || this.#whenWritten !== null) this.#flushed();
   };
 
@@ -114,12 +118,11 @@ export class SocketTransport extends Transport {
 
   #listen(): void {
     const socket = this.#socket;
-    if (!this.#isTls) {
-      // Sockets that others have made end themselves with their peer, and wait for more to send.
-      socket.allowHalfOpen = true;
-      socket.setNoDelay(true);
-    }
+    // Sockets that others have made end themselves with their peer.
+    if (!this.#isTls) socket.allowHalfOpen = true;
     socket.pause();
+    const inlet = inlets.get(socket);
+    if (inlet !== undefined) inlet.receive = this.#onData;
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('error', this.#onError);
@@ -410,7 +413,7 @@ export class SocketTransport extends Transport {
   }
 
   override pauseReading(): void {
-    if (!this.isReading()) return;
+    if (!this.isReading() || this.#isReleased) return;
     this.#isPaused = true;
     this.#socket.pause();
     if (this.#loop.getDebug()) logger.debug(`${this} pauses reading`);
@@ -427,6 +430,12 @@ export class SocketTransport extends Transport {
 
   override write(data: Uint8Array): void {
     checkBytes(data);
+    this.#checkNoFile();
+    this._write(data);
+  }
+
+  /** @internal What `write` does, for a file that is being sent. */
+  _write(data: Uint8Array): void {
     if (this.#hasWrittenEof) throw new RuntimeError('Cannot call write() after writeEof()');
     if (data.length === 0 || !this.#canWrite()) return;
     this.#socket.write(data, this.#onFlushed);
@@ -434,6 +443,7 @@ export class SocketTransport extends Transport {
   }
 
   override writelines(data: Iterable<Uint8Array>): void {
+    this.#checkNoFile();
     if (this.#hasWrittenEof) throw new RuntimeError('Cannot call writelines() after writeEof()');
     const chunks = [...data];
     for (const chunk of chunks) checkBytes(chunk);
@@ -445,7 +455,23 @@ export class SocketTransport extends Transport {
     this.#flow.maybePause();
   }
 
+  /** @internal A file is sent: nobody else may write, nor send another. */
+  _beginFile(): void {
+    this.#checkNoFile();
+    this.#isSendingFile = true;
+  }
+
+  /** @internal */
+  _endFile(): void {
+    this.#isSendingFile = false;
+  }
+
+  #checkNoFile(): void {
+    if (this.#isSendingFile) throw new RuntimeError('unable to write; sendfile is in progress');
+  }
+
   #canWrite(): boolean {
+    this.#checkNotHandingOver();
     // TLS ends what it writes when it is closed; else what is waiting may still grow.
     if (!this.#isLost && !this.#socket.destroyed && !(this.#isClosing && this.#isTls)) return true;
     if (++this.#lateWrites >= WARNED_WRITES)
@@ -455,7 +481,14 @@ export class SocketTransport extends Transport {
     return false;
   }
 
+  #checkNotHandingOver(): void {
+    // It would go out in the clear, and into the handshake.
+    if (this.#isHandingOver)
+      throw new RuntimeError('Cannot write while startTls() is under way: await it first');
+  }
+
   override writeEof(): void {
+    this.#checkNotHandingOver();
     if (this.#isTls) throw new NotImplementedError('TLS cannot close one direction: use close()');
     if (this.#isClosing || this.#hasWrittenEof) return;
     this.#hasWrittenEof = true;

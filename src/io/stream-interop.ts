@@ -9,7 +9,8 @@ import { typeName } from '../core/format-helpers.ts';
 import type { Task } from '../core/tasks.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import { stream, webStreams } from './builtins.ts';
-import type { StreamReader, StreamWriter } from './streams.ts';
+import type { StreamReader } from './stream-reader.ts';
+import type { StreamWriter } from './streams.ts';
 
 /** How much is read at a time if nothing is there yet. */
 const CHUNK = 64 * 1024;

@@ -11,11 +11,11 @@ import {
   STDOUT,
   type StdioKind,
   type SubprocessOptions,
-  subprocessExec,
-  subprocessShell,
 } from './base-subprocess.ts';
+import type { NodeEventLoop } from './event-loop.ts';
 import type { SubprocessProtocol } from './protocols.ts';
-import { CloseLine, FlowControlMixin, StreamReader, StreamWriter } from './streams.ts';
+import { checkLimit, DEFAULT_LIMIT, StreamReader } from './stream-reader.ts';
+import { CloseLine, FlowControlMixin, StreamWriter } from './streams.ts';
 import type { BaseTransport, ReadTransport, SubprocessTransport, WriteTransport } from './transports.ts';
 
 export { DEVNULL, PIPE, STDOUT, type StdioKind, type SubprocessOptions };
@@ -41,16 +41,15 @@ export class SubprocessStreamProtocol extends FlowControlMixin implements Subpro
   stdout: StreamReader | null = null;
   /** What it complains; null unless that is a pipe. */
   stderr: StreamReader | null = null;
-  readonly #limit: number | undefined;
-  readonly #stdinClosed: CloseLine;
-  readonly #openPipes = new Set<number>();
+  readonly #limit: number;
+  #stdinClosed: CloseLine | null = null;
+  #openPipes: number[] = [];
   #transport: SubprocessTransport | null = null;
   #hasExited = false;
 
-  constructor(limit?: number, loop?: AbstractEventLoop | null) {
+  constructor(limit: number = DEFAULT_LIMIT, loop?: AbstractEventLoop | null) {
     super(loop);
-    this.#limit = limit;
-    this.#stdinClosed = new CloseLine(this, this._loop);
+    this.#limit = checkLimit(limit);
   }
 
   /** Makes the streams. */
@@ -68,7 +67,7 @@ export class SubprocessStreamProtocol extends FlowControlMixin implements Subpro
     if (transport === null) return null;
     const reader = new StreamReader(this.#limit, this._loop);
     reader.setTransport(transport as ReadTransport);
-    this.#openPipes.add(fd);
+    this.#openPipes.push(fd);
     return reader;
   }
 
@@ -82,13 +81,13 @@ export class SubprocessStreamProtocol extends FlowControlMixin implements Subpro
     if (fd === 0) {
       this.stdin?.close();
       this.connectionLost(exc);
-      this.#stdinClosed.close(exc);
+      this.#stdinClosing().close(exc);
       return;
     }
     const reader = fd === 1 ? this.stdout : this.stderr;
     if (exc === null) reader?.feedEof();
     else reader?.setException(exc);
-    this.#openPipes.delete(fd);
+    this.#openPipes = this.#openPipes.filter((open) => open !== fd);
     this.#maybeClose();
   }
 
@@ -99,13 +98,18 @@ export class SubprocessStreamProtocol extends FlowControlMixin implements Subpro
   }
 
   #maybeClose(): void {
-    if (this.#openPipes.size > 0 || !this.#hasExited) return;
+    if (this.#openPipes.length > 0 || !this.#hasExited) return;
     this.#transport?.close();
     this.#transport = null;
   }
 
   /** @internal */
   override _getCloseWaiter(_stream: StreamWriter): CloseLine {
+    return this.#stdinClosing();
+  }
+
+  #stdinClosing(): CloseLine {
+    this.#stdinClosed ??= new CloseLine(this, this._loop);
     return this.#stdinClosed;
   }
 
@@ -302,10 +306,10 @@ export const createSubprocessExec: (
   args: readonly string[] = [],
   options: ProcessOptions = {},
 ): Gen<Process> {
-  const loop = requireLoop();
+  const loop = requireLoop() as NodeEventLoop;
   const factory = (): SubprocessStreamProtocol => new SubprocessStreamProtocol(options.limit, loop);
-  const [transport, protocol] = yield* subprocessExec(loop, factory, program, args, inheriting(options));
-  return new Process(transport, protocol);
+  const [transport, protocol] = yield* loop.subprocessExec(factory, program, args, inheriting(options));
+  return new Process(transport as ProcessTransport, protocol);
 });
 
 /**
@@ -327,10 +331,10 @@ export const createSubprocessShell: (cmd: string, options?: ProcessOptions) => C
     cmd: string,
     options: ProcessOptions = {},
   ): Gen<Process> {
-    const loop = requireLoop();
+    const loop = requireLoop() as NodeEventLoop;
     const factory = (): SubprocessStreamProtocol => new SubprocessStreamProtocol(options.limit, loop);
-    const [transport, protocol] = yield* subprocessShell(loop, factory, cmd, inheriting(options));
-    return new Process(transport, protocol);
+    const [transport, protocol] = yield* loop.subprocessShell(factory, cmd, inheriting(options));
+    return new Process(transport as ProcessTransport, protocol);
   });
 
 /** The loop's methods make pipes where nothing is said; here the child's streams are ours. */

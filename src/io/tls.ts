@@ -1,13 +1,20 @@
 /** Encrypted connections. Counterpart: `asyncio/sslproto.py`; here the work is Node's. */
 import type { Socket } from 'node:net';
-import type { SecureContext, SecureContextOptions, TLSSocket, TLSSocketOptions } from 'node:tls';
+import type {
+  ConnectionOptions,
+  SecureContext,
+  SecureContextOptions,
+  TLSSocket,
+  TLSSocketOptions,
+} from 'node:tls';
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { toSeconds } from '../core/events.ts';
 import { repr } from '../core/format-helpers.ts';
 import { Future } from '../core/futures.ts';
 import { PENDING } from '../core/running.ts';
-import type { Delay } from '../core/types.ts';
+import type { Delay, Gen } from '../core/types.ts';
 import { net, tls } from './builtins.ts';
+import { closed, opened, type OpenResource } from './open-resources.ts';
 import { ignore } from './socket-transport.ts';
 
 /** Node's `tls.SecureContext`, or the options of `tls.connect` or `tls.TLSSocket`: `ca`, `cert`, `key`, `rejectUnauthorized`, … */
@@ -22,7 +29,7 @@ export interface TlsSettings {
   /** As the caller gave it. */
   readonly context: TlsContext;
   /** What Node makes of it. */
-  readonly options: TLSSocketOptions;
+  readonly options: TLSSocketOptions & Pick<ConnectionOptions, 'checkServerIdentity'>;
   readonly isServer: boolean;
   /** The name that the certificate must be for; empty: any. */
   readonly serverHostname: string;
@@ -74,8 +81,20 @@ export function checkContext(context: unknown, name: string): TlsContext {
   );
 }
 
+/** The name that the options of `tls.connect` ask for; null if they ask for none. */
+export function servernameOf(context: TlsContext | true): string | null {
+  const { servername = null } = context === true ? {} : (context as ConnectionOptions);
+  return servername;
+}
+
+/** Whether the name in a certificate counts: unless the options trust everybody, or look at it themselves. */
+export function checksNames(context: TlsContext): boolean {
+  const { rejectUnauthorized, checkServerIdentity } = context as ConnectionOptions;
+  return rejectUnauthorized !== false && checkServerIdentity === undefined;
+}
+
 /** Waits for the handshake. Cancelling it closes the connection. */
-class HandshakeFuture extends Future<TLSSocket> {
+class HandshakeFuture extends Future<TLSSocket> implements OpenResource {
   readonly #socket: TLSSocket;
 
   constructor(loop: BaseEventLoop, socket: TLSSocket, settings: TlsSettings) {
@@ -122,8 +141,13 @@ class HandshakeFuture extends Future<TLSSocket> {
 
   override cancel(msg?: unknown): boolean {
     if (!super.cancel(msg)) return false;
-    this.#socket.destroy();
+    this._dispose();
     return true;
+  }
+
+  /** @internal */
+  _dispose(): void {
+    this.#socket.destroy();
   }
 }
 
@@ -155,18 +179,24 @@ function verifyPeer(secured: TLSSocket, options: TLSSocketOptions): Error | null
   return options.rejectUnauthorized === false ? null : error;
 }
 
-/** Begin the handshake on a connection. If it cannot even begin, the connection is closed. */
-export function handshake(loop: BaseEventLoop, socket: Socket, settings: TlsSettings): Future<TLSSocket> {
+/** Encrypt a connection. If that fails or is cancelled, the connection is closed. */
+export function* handshake(loop: BaseEventLoop, socket: Socket, settings: TlsSettings): Gen<TLSSocket> {
   socket.on('error', ignore);
+  let shaken: HandshakeFuture | null = null;
   try {
     if (socket.destroyed)
       throw systemError('the connection was closed before the handshake of TLS', 'ECONNRESET');
     const secured = settings.isServer ? accept(socket, settings) : connect(socket, settings);
     secured.allowHalfOpen = false;
-    return new HandshakeFuture(loop, secured, settings);
+    shaken = new HandshakeFuture(loop, secured, settings);
+    opened(loop, shaken);
+    return yield* shaken;
   } catch (error) {
+    shaken?._dispose();
     socket.destroy();
     throw error;
+  } finally {
+    if (shaken !== null) closed(loop, shaken);
   }
 }
 
@@ -183,8 +213,10 @@ function connect(socket: Socket, { options, serverHostname }: TlsSettings): TLSS
     ...options,
     socket,
     ...(isName && { servername: serverHostname }),
-    // Without a name there is nothing that the certificate could be for, as with CPython's check_hostname=False.
-    ...(serverHostname === '' ? { checkServerIdentity: () => undefined } : { host: serverHostname }),
+    // Without a name there is nothing that the certificate could be for; but who checks it himself does so.
+    ...(serverHostname === ''
+      ? { checkServerIdentity: options.checkServerIdentity ?? (() => undefined) }
+      : { host: serverHostname }),
   });
 }
 

@@ -56,7 +56,7 @@ export function attach(memory: readonly SharedArrayBuffer[]): string {
 export function attached(key: string): readonly SharedArrayBuffer[] | undefined {
   // It was told before the item was put: it may be on its way through this very thread.
   while (!kept.has(key) && channel !== null) {
-    const received = receiveMessageOnPort(channel as never) as { message: Message } | undefined;
+    const received: { message: Message } | undefined = receiveMessageOnPort(channel as never);
     if (received === undefined) break;
     hear(received.message);
   }

@@ -1,9 +1,10 @@
 /** Queues between threads. Counterpart: `queue.py`. */
 import { isLess } from '../core/comparing.ts';
-import { brand, RuntimeError } from '../core/exceptions.ts';
+import { RuntimeError } from '../core/exceptions.ts';
 import { repr } from '../core/format-helpers.ts';
 import type { Delay } from '../core/types.ts';
 import { type Parcel, registerKind } from '../concurrent/crossing.ts';
+import { Empty, Full, ShutDown } from '../concurrent/queue-errors.ts';
 import { Started } from '../concurrent/started.ts';
 import { ask, attached, detach, listen, stopAsking } from './attachments.ts';
 import { Alarm } from './heartbeat.ts';
@@ -13,38 +14,7 @@ import { DONE, DONES, FULL, GETS, PUTS, SHUT_DOWN, Store, type StoreMemory, type
 import { secondsOf } from './timeouts.ts';
 import { NOT_YET, type NotYet, type Terms, Watch } from './watch.ts';
 
-/**
- * There is no item.
- *
- * Source: CPython 3.14 `queue.Empty`.
- */
-export class Empty extends Error {
-  static {
-    brand(this, 'Empty');
-  }
-}
-
-/**
- * There is no room.
- *
- * Source: CPython 3.14 `queue.Full`.
- */
-export class Full extends Error {
-  static {
-    brand(this, 'Full');
-  }
-}
-
-/**
- * The queue was shut down.
- *
- * Source: CPython 3.14 `queue.ShutDown`.
- */
-export class ShutDown extends Error {
-  static {
-    brand(this, 'ShutDown');
-  }
-}
+export { Empty, Full, ShutDown };
 
 /** How long others have time to answer, and how often they are asked. */
 const QUESTION_SECONDS = 0.5;
@@ -494,7 +464,9 @@ function isBefore(a: unknown, b: unknown): boolean {
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     const [text] = error.message.split(':');
-    throw new TypeError(`${text}: let the items be arrays that begin with what orders them, [1, data]`);
+    throw new TypeError(`${text}: let the items be arrays that begin with what orders them, [1, data]`, {
+      cause: error,
+    });
   }
 }
 

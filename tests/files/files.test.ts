@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -302,6 +302,51 @@ describe('reading text', () => {
   });
 });
 
+describe('read of all', () => {
+  for (const size of [0, 1, 65_535, 65_536, 8 * 2 ** 20 - 1, 8 * 2 ** 20, 17 * 2 ** 20]) {
+    reallyInBothStyles(`gives ${size} bytes, and then none`, function* () {
+      const content = Buffer.alloc(size, '0123456789\n');
+      const file = yield* on(open(fresh(content), 'rb'));
+      assert((yield* on(file.read())).equals(content));
+      assert.equal((yield* on(file.read())).length, 0);
+      assert.equal(yield* on(file.tell()), size);
+      yield* on(file.close());
+    });
+  }
+
+  reallyInBothStyles('gives what was written after it was opened, and what it is cut to', function* () {
+    const place = fresh('12345');
+    const grown = yield* on(open(place));
+    const cut = yield* on(open(place));
+    writeFileSync(place, 'x'.repeat(200_000));
+    assert.equal((yield* on(grown.read())).length, 200_000);
+    writeFileSync(place, '123');
+    assert.equal(yield* on(cut.read()), '123');
+    appendFileSync(place, '45');
+    assert.equal(yield* on(cut.read()), '45');
+    yield* on(grown.close());
+    yield* on(cut.close());
+  });
+
+  reallyInBothStyles('what is taken of a file is not written over', function* () {
+    const file = yield* on(open(fresh('a'.repeat(70_000) + 'b'.repeat(70_000)), 'rb'));
+    const parts: Buffer[] = [];
+    for (const size of [1, 69_999, 10, -1]) parts.push(yield* on(file.read(size)));
+    assert.equal(Buffer.concat(parts).toString(), 'a'.repeat(70_000) + 'b'.repeat(70_000));
+    yield* on(file.close());
+  });
+
+  test('knows no size of files that the system makes up', {
+    skip: process.platform !== 'linux',
+  }, async () => {
+    await run(async () => {
+      const text = await open('/proc/self/maps').run((file) => file.read());
+      assert.ok(text.length > 4096 && text.endsWith('\n'));
+      assert.ok(text.includes('[stack]'));
+    });
+  });
+});
+
 describe('writing', () => {
   reallyInBothStyles('gathers, and is there after flush', function* () {
     const place = fresh();
@@ -533,6 +578,93 @@ describe('cancellation and closing', () => {
     }
     assert.throws(() => file.readable(), { name: 'RangeError' });
     assert.equal(String(file), `<TextFile name='${file.name}' mode='r' closed>`);
+  });
+
+  for (const style of ['async () =>', 'function* ()']) {
+    const wait = style.startsWith('async') ? 'await' : 'yield*';
+    test(`a forgotten file is written and closed at the end of run; debug mode names it (${style})`, async () => {
+      const place = fresh();
+      const code = (options: string): string => `
+        import { readFileSync } from 'node:fs';
+        const { open } = await import('asyncio-ts/files');
+        await asyncio.run(${style} {
+          const file = ${wait} open(${JSON.stringify(place)}, 'w');
+          ${wait} file.write('hello');
+          const child = ${wait} asyncio.createSubprocessExec('sleep', ['60']);
+          const other = ${wait} open(${JSON.stringify(place)});
+          globalThis.held = other;
+        }, ${options});
+        console.log(readFileSync(${JSON.stringify(place)}, 'utf8'), held.closed);
+        for (let i = 0; i < 10; i++) {
+          gc();
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }`;
+      const flags = ['--expose-gc'];
+      const { stdout, stderr, code: exit } = await runProgram(code('{}'), { flags });
+      assert.deepEqual({ stdout, stderr, exit }, { stdout: 'hello true\n', stderr: '', exit: 0 });
+      const debug = await runProgram(code('{ debug: true }'), { flags });
+      assert.match(
+        debug.stderr,
+        /unclosed <TextFile name='[^']*' mode='w'>\n[^]*unclosed <TextFile name='[^']*' mode='r'>\n/,
+      );
+      assert.equal(debug.code, 0);
+    });
+  }
+
+  test('a file that is collected is written and closed, with a warning', async () => {
+    const place = fresh();
+    const { stdout, stderr, code } = await runProgram(
+      `
+      import { readFileSync, readdirSync } from 'node:fs';
+      const { open } = await import('asyncio-ts/files');
+      await asyncio.run(async () => {
+        console.log('begin');
+        await open(${JSON.stringify(place)}, 'w').run(() => {});
+        const before = readdirSync('/proc/self/fd').length;
+        await (async () => {
+          const file = await open(${JSON.stringify(place)}, 'w');
+          await file.write('hello');
+        })();
+        for (let i = 0; i < 200 && readFileSync(${JSON.stringify(place)}, 'utf8') === ''; i++) {
+          gc();
+          await asyncio.sleep(0.005);
+        }
+        console.log(readFileSync(${JSON.stringify(place)}, 'utf8'));
+        await asyncio.sleep(0.02);
+        console.log(readdirSync('/proc/self/fd').length - before);
+      });`,
+      { flags: ['--expose-gc'] },
+    );
+    assert.deepEqual({ stdout, code }, { stdout: 'begin\nhello\n0\n', code: 0 });
+    assert.equal(stderr, `ResourceWarning: unclosed <TextFile name='${place}' mode='w'>\n`);
+  });
+
+  test(
+    'a pipe that nobody closes, and that is being read, does not hold up the end of run',
+    noFifo,
+    async () => {
+      const place = fifo();
+      await leavesNoDescriptor(async () => {
+        await run(async () => {
+          const [reader] = await gather(open(place), open(place, 'w'));
+          createTask(reader.readline());
+          await sleep(0.01);
+        });
+      });
+    },
+  );
+
+  test('an error of the end of run reaches the exception handler', {
+    skip: process.platform !== 'linux',
+  }, async () => {
+    const { stderr, code } = await runProgram(`
+      const { open } = await import('asyncio-ts/files');
+      await asyncio.run(async () => {
+        const file = await open('/dev/full', 'w');
+        await file.write('too much');
+      });`);
+    assert.match(stderr, /^closing <TextFile name='\/dev\/full' mode='w'> failed\n[^]*ENOSPC/);
+    assert.equal(code, 0);
   });
 
   test('the loop does not stand still, and the process ends by itself (P62)', async () => {

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect as nodeConnect, createServer as createNodeServer, Socket } from 'node:net';
 import { describe, test } from 'node:test';
+import { connect as tlsConnect } from 'node:tls';
 import { createTask, ExceptionGroup, fromPromise, type Protocol, run, sleep, type Task } from 'asyncio-ts';
 import { VirtualEventLoop } from 'asyncio-ts/testing';
 import '../support/leaks.ts';
+import { cert, key } from '../http/certificate.ts';
+import { eventually } from '../support/processes.ts';
 import { on, type Steps, thrownBy } from '../support/styles.ts';
 import { descriptors, from, ioTest, listenRaw, net, pair, Recorder, unpair } from './peers.ts';
 
@@ -28,24 +33,24 @@ function* closedPort(): Steps<number> {
   return port;
 }
 
-/** An address that does not answer: a listener whose process accepts nothing, with a full backlog. */
+/** An address that does not answer: its listener is in a process that is stopped, and has no room for one more. */
 async function blackHole(host: string, port = 0): Promise<{ port: number; end: () => Promise<void> }> {
-  const code = `import socket, sys
-s = socket.socket()
-s.bind(('${host}', ${port}))
-s.listen(0)
-print(s.getsockname()[1], flush=True)
-sys.stdin.read()`;
-  const child = spawn('python3', ['-c', code], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const code = `require('net').createServer().listen({ host: '${host}', port: ${port}, backlog: 1 }, function () {
+    require('fs').writeSync(1, String(this.address().port));
+    process.kill(process.pid, 'SIGSTOP');
+  });`;
+  const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
   const address = { port: Number(await new Promise((resolve) => child.stdout.once('data', resolve))) };
-  const fillers = Array.from({ length: 3 }, () => nodeConnect(address.port, host).on('error', () => {}));
+  await eventually(() => /^State:\s+T/m.test(readFileSync(`/proc/${child.pid}/status`, 'latin1')), 'stopped');
+  const fillers = Array.from({ length: 4 }, () => nodeConnect(address.port, host).on('error', () => {}));
   await new Promise((resolve) => setTimeout(resolve, 30));
   return {
     port: address.port,
     end: async () => {
       for (const filler of fillers) filler.destroy();
-      child.stdin.end();
-      await new Promise((resolve) => child.once('close', resolve));
+      const closed = once(child, 'close');
+      child.kill('SIGKILL');
+      await closed;
     },
   };
 }
@@ -116,6 +121,15 @@ describe('createConnection', () => {
         'RangeError: you have to pass serverHostname when using ssl',
       ],
       [net().createUnixConnection(factory), 'RangeError: no path and sock were specified'],
+      [
+        net().createConnection(factory, '127.0.0.1', 1, { family: 6 }),
+        'Error: getaddrinfo EAI_ADDRFAMILY 127.0.0.1',
+      ],
+      // Python's number of the family of IPv4.
+      [
+        net().createConnection(factory, '127.0.0.1', 1, { family: 2 as 0 }),
+        'RangeError: family must be 0, 4 or 6, got 2',
+      ],
       [
         net().createUnixConnection(factory, '/x', { sock }),
         'RangeError: path and sock can not be specified at the same time',
@@ -265,8 +279,33 @@ describe('createConnection', () => {
   });
 });
 
+describe('whoever has made the socket', () => {
+  for (const ssl of [null, { key, cert }]) {
+    ioTest(`small writes are sent at once (${ssl === null ? 'plain' : 'TLS'})`, function* () {
+      const server = createNodeServer();
+      yield* from(new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)));
+      const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
+      const { port } = server.address() as { port: number };
+      const client = nodeConnect(port, '127.0.0.1');
+      if (ssl !== null) tlsConnect({ socket: client, ca: cert }).on('error', () => {});
+      const socket = yield* from(accepted);
+      const asked: unknown[] = [];
+      socket.setNoDelay = (value) => {
+        asked.push(value);
+        return socket;
+      };
+      const [transport, protocol] = yield* on(net().connectAcceptedSocket(factory, socket, { ssl }));
+      assert.deepEqual(asked, [true]);
+      transport.abort();
+      yield* on(protocol.lost);
+      client.destroy();
+      server.close();
+    });
+  }
+});
+
 describe('happy eyeballs', () => {
-  ioTest('an address that does not answer is overtaken by the next, and closed', function* () {
+  ioTest('F8: an address that does not answer is overtaken by the next, and closed', function* () {
     const peer = yield* from(listenRaw(undefined, '127.0.0.21'));
     const hole = yield* from(blackHole('127.0.0.20', peer.port));
     using name = named(['127.0.0.20', '127.0.0.21']);

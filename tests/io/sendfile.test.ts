@@ -8,7 +8,7 @@ import { after, describe } from 'node:test';
 import { createTask, sleep } from 'asyncio-ts';
 import { cert, key } from '../http/certificate.ts';
 import '../support/leaks.ts';
-import { on, type Steps, thrownBy } from '../support/styles.ts';
+import { on, type Steps, thrownBy, turns } from '../support/styles.ts';
 import { descriptors, drain, from, ioTest, net, pair, Recorder, unpair } from './peers.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'asyncio-test-'));
@@ -141,6 +141,24 @@ describe('sendfile', () => {
     yield* unpair({ transport, peer });
   });
 
+  ioTest('nobody else writes meanwhile, nor sends another', function* (style) {
+    const { transport, socket, peer } = yield* pair();
+    const arrived = drain(socket);
+    const text = /^RuntimeError: unable to write; sendfile is in progress$/;
+    const sending = style.task(() => on(net().sendfile(transport, file)));
+    yield* on(sleep(0));
+    assert.throws(() => transport.write(Buffer.from('x')), text);
+    assert.throws(() => transport.writelines([Buffer.from('x')]), text);
+    assert.match(yield* thrownBy(net().sendfile(transport, file)), text);
+    assert.equal(yield* on(sending), SIZE);
+    assert.equal(yield* on(net().sendfile(transport, file, 0, 10)), 10);
+    transport.write(Buffer.from(' tail'));
+    transport.close();
+    const expected = Buffer.concat([content, content.subarray(0, 10), Buffer.from(' tail')]);
+    assert.deepEqual(Buffer.from(yield* from(arrived), 'latin1'), expected);
+    yield* unpair({ transport, peer });
+  });
+
   ioTest('a cancellation ends it, gives the protocol back and closes the file', function* () {
     const { protocol, transport, socket, peer } = yield* pair();
     const before = descriptors();
@@ -153,6 +171,21 @@ describe('sendfile', () => {
     assert.equal(descriptors(), before);
     socket.write('still here');
     yield* on(protocol.got(10));
+    yield* unpair({ transport, peer });
+  });
+
+  ioTest('a cancellation while the file is opened leaves no descriptor', function* (style) {
+    const { transport, peer } = yield* pair();
+    const before = descriptors();
+    for (let delay = 0; delay < 20; delay++) {
+      const task = style.task(() => on(net().sendfile(transport, file, SIZE - 1)));
+      yield* turns(delay);
+      task.cancel();
+      yield* thrownBy(task);
+    }
+    for (let i = 0; i < 500 && descriptors() > before; i++) yield* on(sleep(0.002));
+    assert.ok(descriptors() <= before);
+    transport.close();
     yield* unpair({ transport, peer });
   });
 

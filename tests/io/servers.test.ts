@@ -13,6 +13,7 @@ import {
   run,
   Server,
   sleep,
+  startServer,
   type Transport,
   wait,
   waitFor,
@@ -134,6 +135,11 @@ describe('createServer', () => {
         net().createServer(factory, 'x', 1, { sock }),
         'RangeError: host/port and sock can not be specified at the same time',
       ],
+      [
+        net().createServer(factory, '127.0.0.1', 0, { backlog: Number.NaN }),
+        'TypeError: backlog must be an integer, got NaN',
+      ],
+      [startServer(() => {}, '127.0.0.1', 0, { limit: 0 }), 'RangeError: Limit cannot be <= 0'],
       [
         net().createServer(factory, 'x', 1, { sslHandshakeTimeout: 1 }),
         'RangeError: sslHandshakeTimeout is only meaningful with ssl',
@@ -258,6 +264,64 @@ describe('createServer', () => {
     yield* on(server.waitClosed());
   });
 
+  ioTest('a mistake of the factory is reported also where Node has a code for it', function* () {
+    const messages: unknown[] = [];
+    net().setExceptionHandler((_loop, { exception }) => void messages.push(exception));
+    const { server, port } = yield* serve({}, () => Buffer.from(5 as never) as never);
+    const refused = yield* from(connectRaw(port));
+    assert.equal(yield* from(drain(refused)), '');
+    assert.deepEqual(
+      messages.map((error) => (error as NodeJS.ErrnoException).code),
+      ['ERR_INVALID_ARG_TYPE'],
+    );
+    refused.destroy();
+    server.close();
+    yield* on(server.waitClosed());
+  });
+
+  ioTest('cancelled at any turn: nothing listens', function* (style) {
+    const count = (): number =>
+      process.getActiveResourcesInfo().filter((name) => /^(TCP|Pipe)ServerWrap$/.test(name)).length;
+    const before = count();
+    const makers = [
+      () => net().createServer(() => new Recorder(), ['127.0.0.1', '127.0.0.2'], 0),
+      () => net().createServer(() => new Recorder(), null, null, { sock: createNodeServer() }),
+      () => net().createUnixServer(() => new Recorder(), newPath()),
+    ];
+    const outcomes = new Set<string>();
+    for (const make of makers) {
+      for (let delay = 0; delay < 12; delay++) {
+        const task = style.task(() => on(make()));
+        yield* turns(delay);
+        task.cancel();
+        const outcome = yield* thrownBy(task);
+        if (outcome === 'nothing') task.result().close();
+        outcomes.add(outcome);
+      }
+    }
+    yield* on(sleep(0.01));
+    assert.equal(count(), before);
+    assert.deepEqual([...outcomes].sort(), ['CancelledError', 'nothing']);
+  });
+
+  ioTest('reusePort: several servers at one port, or an error that says why not', function* () {
+    const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+    if (major < 22 || (major === 22 && minor < 12)) {
+      assert.equal(
+        yield* thrownBy(net().createServer(() => new Recorder(), '127.0.0.1', 0, { reusePort: true })),
+        'RangeError: reusePort not supported by this version of Node',
+      );
+      return;
+    }
+    const { server, port } = yield* serve({ reusePort: true });
+    const second = yield* on(
+      net().createServer(() => new Recorder(), '127.0.0.1', port, { reusePort: true }),
+    );
+    assert.equal(portOf(second), port);
+    server.close();
+    second.close();
+  });
+
   ioTest('peers that are gone before they are accepted do no harm', function* () {
     const { server, port, protocols } = yield* serve();
     for (let i = 0; i < 20; i++)
@@ -338,6 +402,32 @@ describe('Server', () => {
       socket.destroy();
       assert.match(yield* thrownBy(task), /^CancelledError/);
       assert.match(yield* thrownBy(server.serveForever()), /^RuntimeError: server .* is closed$/);
+    },
+  );
+
+  ioTest(
+    'serveForever({ closeClients }): cancelled, it leaves clients that say nothing; their tasks see the end',
+    function* (style) {
+      const seen: string[] = [];
+      const server = yield* on(
+        startServer(
+          async (reader, writer) => {
+            writer.write(Buffer.alloc(1_000_000, 'x'));
+            seen.push(`read ${(await reader.read()).length}`);
+          },
+          '127.0.0.1',
+          0,
+        ),
+      );
+      const task = style.task(() => on(server.serveForever({ closeClients: true })), 'server');
+      const socket = yield* from(connectRaw(portOf(server)));
+      yield* on(sleep(0.02));
+      task.cancel();
+      assert.equal((yield* from(drain(socket))).length, 1_000_000);
+      assert.match(yield* thrownBy(task), /^CancelledError/);
+      yield* turns(2);
+      assert.deepEqual(seen, ['read 0']);
+      socket.destroy();
     },
   );
 
@@ -442,6 +532,17 @@ describe('createUnixServer', () => {
   });
 });
 
+test('createUnixServer: a folder that is not there', async () => {
+  await run(async () => {
+    const nowhere = path.join(directory, 'nowhere', 's');
+    const error = await Promise.resolve(net().createUnixServer(() => new Recorder(), nowhere)).catch(
+      (error) => error,
+    );
+    assert.equal(error.code, 'ENOENT');
+    assert.match(error.message, /^listen ENOENT: no such folder, for the socket '/);
+  });
+});
+
 describe('what outlives its loop', () => {
   for (const Loop of ['EventLoop', 'VirtualEventLoop']) {
     test(`connections and servers that a run leaves open are closed with the loop (${Loop})`, async () => {
@@ -464,6 +565,40 @@ describe('what outlives its loop', () => {
       );
     });
   }
+
+  test('so is what is still being made', async () => {
+    const program = `
+      import { connect, createServer } from 'node:net';
+      const { EventLoop, Protocol, startServer } = asyncio;
+      const silent = createServer().listen(0, '127.0.0.1').unref();
+      silent.on('connection', (socket) => socket.on('error', () => {}).unref());
+      const makers = {
+        connection: (loop) => loop.createConnection(() => new Protocol(), '192.0.2.1', 9),
+        handshake: (loop) =>
+          loop.createConnection(() => new Protocol(), '127.0.0.1', silent.address().port, { ssl: true }),
+        server: (loop) => loop.createServer(() => new Protocol(), ['127.0.0.1', '127.0.0.2'], 0),
+        unix: (loop) => loop.createUnixServer(() => new Protocol(), '${newPath()}'),
+        datagrams: (loop) => loop.createDatagramEndpoint(() => new asyncio.DatagramProtocol(), ['127.0.0.1', 0]),
+      };
+      asyncio.setLogger({ debug() {}, info() {}, warning() {}, error() {} });
+      for (const [name, make] of Object.entries(makers)) {
+        for (let turns = 1; turns < 12; turns++) {
+          const loop = new EventLoop();
+          await loop.runUntilComplete((function* () {
+            loop.createTask(make(loop));
+            for (let i = 0; i < turns; i++) yield* asyncio.sleep(0);
+            if (turns > 10) yield* asyncio.sleep(0.02);
+          })());
+          loop.close();
+        }
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        const left = process.getActiveResourcesInfo().filter((each) => /ServerWrap|TCPSocket|TCPConnect|UDP/.test(each));
+        console.log(name, left.join());
+      }`;
+    const { code, stdout } = await runProgram(program);
+    const names = ['connection', 'handshake', 'server', 'unix', 'datagrams'];
+    assert.deepEqual({ code, stdout }, { code: 0, stdout: names.map((name) => `${name} \n`).join('') });
+  });
 
   test('an echo server in virtual time: time stands still while a connection is busy', {
     timeout: 20_000,

@@ -390,7 +390,7 @@ describe('a StreamWriter that is collected', () => {
     }
     ${rest}`;
 
-  test('while open is warned about, and closed', async () => {
+  test('H33: while open is warned about, and closed', async () => {
     const { stdout, stderr } = await runProgram(
       program(`await asyncio.run(async () => {
         connect(false);
@@ -624,7 +624,7 @@ describe('openConnection, startServer', () => {
 });
 
 describe('StreamWriter.startTls', () => {
-  test('drains, and moves reader, writer and protocol to the new transport', async () => {
+  test('H48: drains, and moves reader, writer and protocol to the new transport', async () => {
     await inMemory(async (loop) => {
       const [reader, writer] = await openConnection();
       const [raw] = loop.transports;

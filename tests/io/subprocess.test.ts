@@ -1,7 +1,9 @@
 /** Processes. The names of the tests begin with what they prove. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import channels from 'node:diagnostics_channel';
 import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, mock, test } from 'node:test';
@@ -508,6 +510,28 @@ describe('the end of a child', BOUND, () => {
       const [result] = await gather([task], { returnExceptions: true });
       if (result instanceof subprocess.Process) await result[Symbol.asyncDispose]();
     }
+  });
+
+  realTest('P54 cancelled in the moment that its shared pipe is there: both ends are closed', async () => {
+    const pipes = (): number => process.getActiveResourcesInfo().filter((name) => name === 'PipeWrap').length;
+    const before = pipes();
+    const task = createTask(createSubprocessShell('sleep 30', { stdout: PIPE, stderr: STDOUT }));
+    let ends = 0;
+    // Before whoever waits for the pair knows of it.
+    const onEnd = (): void => {
+      if (++ends === 2) process.nextTick(() => task.cancel());
+    };
+    const onClient = (message: unknown): void => {
+      (message as { socket: Socket }).socket.once('connect', onEnd);
+    };
+    channels.subscribe('net.client.socket', onClient);
+    channels.subscribe('net.server.socket', onEnd);
+    const [result] = await gather([task], { returnExceptions: true });
+    channels.unsubscribe('net.client.socket', onClient);
+    channels.unsubscribe('net.server.socket', onEnd);
+    assert(result instanceof CancelledError);
+    assert.equal(ends, 2);
+    await eventually(() => pipes() <= before, 'no pipe is left');
   });
 
   realTest('P54 a timeout around a child ends it', async () => {

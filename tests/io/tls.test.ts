@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,6 +10,7 @@ import {
   type ExceptionContext,
   fromPromise,
   NotImplementedError,
+  openConnection,
   run,
   type Server,
   setLogger,
@@ -31,14 +31,6 @@ const ssl = { key, cert };
 const trust = { ca: cert };
 const directory = mkdtempSync(path.join(tmpdir(), 'asyncio-ts-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
-const keyFile = path.join(directory, 'key.pem');
-const certFile = path.join(directory, 'cert.pem');
-writeFileSync(keyFile, key);
-writeFileSync(certFile, cert);
-
-const has = (program: string): boolean => spawnSync(program, ['version']).error === undefined;
-const noOpenssl = has('openssl') ? false : 'there is no openssl';
-const noCurl = has('curl') ? false : 'there is no curl';
 
 function portOf(server: Server): number {
   return server.sockets[0]?.getsockname()[1] as number;
@@ -426,7 +418,7 @@ describe('startTls', () => {
     );
   });
 
-  ioTest('P48, F6: streams go on with TLS, also in the segment of the line before it', function* () {
+  ioTest('P48, H48, F6: streams go on with TLS, also in the segment of the line before it', function* () {
     const line = 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n';
     const served = net().createFuture<string[]>();
     const server = yield* on(
@@ -516,7 +508,8 @@ describe('startTls', () => {
     assert.equal(yield* on(protocol.lost), error);
     yield* from(peer[Symbol.asyncDispose]());
     const second = yield* pair();
-    const task = style.task(() => on(net().startTls(second.transport, second.protocol, trust)));
+    const anyName = { serverHostname: '' };
+    const task = style.task(() => on(net().startTls(second.transport, second.protocol, trust, anyName)));
     yield* on(sleep(0.01));
     assert.equal(second.transport.isClosing(), false);
     task.cancel();
@@ -525,7 +518,7 @@ describe('startTls', () => {
     assert.equal(second.transport.isClosing(), true);
     yield* from(second.peer[Symbol.asyncDispose]());
     const third = yield* pair();
-    const hanging = style.task(() => on(net().startTls(third.transport, third.protocol, trust)));
+    const hanging = style.task(() => on(net().startTls(third.transport, third.protocol, trust, anyName)));
     yield* on(sleep(0.01));
     third.transport.abort();
     assert.match(yield* thrownBy(hanging), /closed during the handshake/);
@@ -537,7 +530,7 @@ describe('startTls', () => {
     const both = yield* serve();
     const [secured, recorder] = yield* on(open(both.port));
     const start = (transport: unknown, context: unknown) =>
-      net().startTls(transport as Transport, recorder, context as TlsContext);
+      net().startTls(transport as Transport, recorder, context as TlsContext, { serverHostname: '' });
     assert.match(yield* thrownBy(start(secured, null)), /^TypeError: sslcontext is expected to be/);
     assert.match(
       yield* thrownBy(start(secured, trust)),
@@ -549,103 +542,113 @@ describe('startTls', () => {
     yield* stop(both);
     const { protocol, transport, peer } = yield* pair();
     transport.close();
-    assert.match(yield* thrownBy(net().startTls(transport, protocol, trust)), /closed before the handshake/);
+    const serverHostname = 'localhost';
+    assert.match(
+      yield* thrownBy(net().startTls(transport, protocol, trust, { serverHostname })),
+      /closed before the handshake/,
+    );
     yield* on(protocol.lost);
     yield* from(peer[Symbol.asyncDispose]());
   });
 });
 
-describe('other implementations', () => {
-  /** Wait until a program has printed something. */
-  async function prints(child: ChildProcess, pattern: RegExp): Promise<string> {
-    let output = '';
-    return await new Promise((resolve, reject) => {
-      const add = (text: Buffer): void => {
-        output += text;
-        if (pattern.test(output)) resolve(output);
-      };
-      child.stdout?.on('data', add);
-      child.stderr?.on('data', add);
-      child.once('close', () => (pattern.test(output) ? resolve(output) : reject(new Error(output))));
-    });
+describe('whom a client trusts', () => {
+  /** The end of the server of a connection that goes on with TLS; what `client` throws. */
+  function* upgraded(context: TlsContext, options: object): Steps<string> {
+    const server = yield* on(
+      startServer(
+        async (reader, writer) => {
+          await using _ = writer;
+          await reader.readline();
+          await writer.startTls(ssl).catch(() => {});
+        },
+        '127.0.0.1',
+        0,
+      ),
+    );
+    const [, writer] = yield* on(openConnection('127.0.0.1', portOf(server)));
+    writer.write(Buffer.from('go on\n'));
+    const text = yield* thrownBy(writer.startTls(context, options));
+    writer.close();
+    server.close();
+    yield* on(server.waitClosed());
+    return text;
   }
 
-  test('openssl s_server', { skip: noOpenssl, timeout: 20_000 }, async () => {
-    const free = await listenRaw();
-    const { port } = free;
-    await free[Symbol.asyncDispose]();
-    const args = ['s_server', '-accept', `127.0.0.1:${port}`, '-key', keyFile, '-cert', certFile, '-rev'];
-    const child = spawn('openssl', args, { timeout: 15_000 });
-    await prints(child, /ACCEPT/);
-    await run(async () => {
-      const [transport, protocol] = await open(port);
-      transport.write(Buffer.from('stressed\n'));
-      await protocol.got(9);
-      assert.equal(protocol.text, 'desserts\n');
+  ioTest('startTls: a client says for whom the certificate has to be', function* () {
+    assert.match(yield* upgraded(trust, {}), /^RangeError: You must set serverHostname/);
+    assert.match(yield* upgraded(createSecureContext(trust), {}), /^RangeError: You must set serverHostname/);
+    assert.match(yield* upgraded(trust, { serverHostname: 'example.org' }), /does not match certificate/);
+    assert.match(yield* upgraded({ ...trust, servername: 'example.org' }, {}), /does not match certificate/);
+    for (const options of [{ serverHostname: '' }, { serverHostname: 'localhost' }])
+      assert.equal(yield* upgraded(trust, options), 'nothing');
+    assert.equal(yield* upgraded({ ...trust, servername: 'localhost' }, {}), 'nothing');
+    assert.equal(yield* upgraded({ rejectUnauthorized: false }, {}), 'nothing');
+  });
+
+  ioTest('a checkServerIdentity of the caller is asked, with a name and without', function* () {
+    const names: string[] = [];
+    const checkServerIdentity = (name: string): Error => {
+      names.push(name);
+      return new Error('another key was expected');
+    };
+    const pinned = { ...trust, checkServerIdentity };
+    for (const options of [{}, { serverHostname: '' }, { serverHostname: 'localhost' }])
+      assert.equal(yield* upgraded(pinned, options), 'Error: another key was expected');
+    const both = yield* serve();
+    for (const options of [{}, { serverHostname: '' }])
+      assert.equal(
+        (yield* errorFrom(open(both.port, { ssl: pinned, ...options }))).message,
+        'another key was expected',
+      );
+    assert.equal(names.length, 5);
+    yield* stop(both);
+  });
+
+  ioTest(
+    'the servername of the options of TLS goes before the host, serverHostname before both',
+    function* () {
+      const both = yield* serve();
+      const asked = { ssl: { ...trust, servername: 'example.org' } };
+      const connect = (options: object) =>
+        net().createConnection(() => new Recorder(), 'localhost', both.port, { ...options, family: 4 });
+      assert.equal((yield* errorFrom(connect(asked))).code, 'ERR_TLS_CERT_ALTNAME_INVALID');
+      const [transport, protocol] = yield* on(connect({ ...asked, serverHostname: 'localhost' }));
       transport.close();
-      assert.equal(await protocol.lost, null);
-    });
-    child.kill('SIGKILL');
-    await once(child, 'close');
+      yield* on(protocol.lost);
+      yield* stop(both);
+    },
+  );
+
+  ioTest('a server without a certificate is a mistake', function* () {
+    const text =
+      'RangeError: ssl of a server needs a certificate: give { key, cert }, or a tls.SecureContext with them';
+    const create = (ssl: TlsContext) => net().createServer(() => new Recorder(), '127.0.0.1', 0, { ssl });
+    assert.equal(yield* thrownBy(create({})), text);
+    assert.equal(yield* thrownBy(create({ ca: cert })), text);
+    const fine = { secureContext: createSecureContext(ssl) };
+    for (const context of [fine, fine.secureContext, { SNICallback() {} }])
+      (yield* on(create(context))).close();
   });
 
-  test('openssl s_client', { skip: noOpenssl, timeout: 20_000 }, async () => {
-    await run(async () => {
-      const protocols: Recorder[] = [];
-      const factory = (): Recorder => {
-        protocols.push(new Recorder());
-        return protocols.at(-1) as Recorder;
-      };
-      const server = await net().createServer(factory, '127.0.0.1', 0, { ssl });
-      const address = `127.0.0.1:${portOf(server)}`;
-      const child = spawn('openssl', ['s_client', '-connect', address, '-CAfile', certFile, '-quiet'], {
-        timeout: 15_000,
-      });
-      child.stdin.write('hello\n');
-      while (protocols.length === 0) await sleep(0.01);
-      const [protocol] = protocols as [Recorder];
-      await protocol.got(6);
-      assert.equal(protocol.text, 'hello\n');
-      protocol.transport.write(Buffer.from('goodbye\n'));
-      protocol.transport.close();
-      assert.match(await prints(child, /goodbye\n/), /verify return:1/);
-      assert.equal(await protocol.lost, null);
-      server.close();
-      await server.waitClosed();
-      child.stdin.end();
-      if (child.exitCode === null) await once(child, 'close');
-    });
-  });
-
-  test('curl', { skip: noCurl, timeout: 20_000 }, async () => {
-    await run(async () => {
-      class Http extends Recorder {
-        override dataReceived(data: Buffer): void {
-          super.dataReceived(data);
-          if (!this.text.endsWith('\r\n\r\n')) return;
-          this.transport.writelines([
-            Buffer.from('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n'),
-            Buffer.from('hello'),
-          ]);
-          this.transport.close();
-        }
-      }
-      const protocols: Recorder[] = [];
-      const factory = (): Recorder => {
-        protocols.push(new Http());
-        return protocols.at(-1) as Recorder;
-      };
-      const server = await net().createServer(factory, '127.0.0.1', 0, { ssl });
-      const url = `https://localhost:${portOf(server)}/`;
-      const child = spawn('curl', ['-sS', '-4', '--noproxy', '*', '--cacert', certFile, url], {
-        timeout: 15_000,
-      });
-      assert.equal(await prints(child, /hello/), 'hello');
-      server.close();
-      await server.waitClosed();
-      for (const protocol of protocols) await protocol.lost;
-      if (child.exitCode === null) await once(child, 'close');
-      assert.equal(child.exitCode, 0);
-    });
+  ioTest('nothing goes out in the clear while the handshake is under way', function* (style) {
+    const { protocol, transport, socket, peer } = yield* pair();
+    const task = style.task(() =>
+      on(net().startTls(transport, protocol, trust, { serverHostname: 'localhost' })),
+    );
+    const [hello] = (yield* from(once(socket.resume(), 'data'))) as [Buffer];
+    // A record of a handshake.
+    assert.equal(hello[0], 22);
+    const writes = [
+      () => transport.write(Buffer.from('secret')),
+      () => transport.writelines([Buffer.from('secret')]),
+      () => transport.writeEof(),
+    ];
+    for (const write of writes)
+      assert.throws(write, /^RuntimeError: Cannot write while startTls\(\) is under way: await it first$/);
+    task.cancel();
+    assert.match(yield* thrownBy(task), /^CancelledError/);
+    yield* on(protocol.lost);
+    yield* from(peer[Symbol.asyncDispose]());
   });
 });

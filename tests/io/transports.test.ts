@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { describe } from 'node:test';
 import { inspect } from 'node:util';
 import {
@@ -237,6 +237,35 @@ describe('faults of the network', () => {
   });
 });
 
+describe('what is received', () => {
+  ioTest('P40: stays as it is while more comes, in small and in large pieces', function* () {
+    class Keeper extends Recorder {
+      readonly pieces: Buffer[] = [];
+
+      override dataReceived(data: Buffer): void {
+        this.pieces.push(data);
+        super.dataReceived(data);
+      }
+    }
+    const peer = yield* from(listenRaw());
+    const [transport, protocol] = yield* on(
+      net().createConnection(() => new Keeper(), '127.0.0.1', peer.port),
+    );
+    const socket = yield* from(peer.accepted());
+    const sizes = [1, 1024, 1024, 16 * 1024, 16 * 1024 + 1, 40_000, MEGABYTE, 10, 200_000, 3000];
+    const sent = sizes.map((size, index) => Buffer.alloc(size, `<${index}:${size}>`));
+    let size = 0;
+    for (const part of sent) {
+      socket.write(part);
+      size += part.length;
+      yield* on(protocol.got(size));
+    }
+    assert.ok(Buffer.concat(protocol.pieces).equals(Buffer.concat(sent)));
+    yield* unpair({ transport, peer });
+    yield* on(protocol.lost);
+  });
+});
+
 describe('half-closed connections', () => {
   ioTest('P43: writeEof ends one direction, data comes in the other', function* () {
     const { protocol, transport, socket, peer } = yield* pair();
@@ -366,10 +395,10 @@ describe('pauseReading', () => {
       }
     }
     const peer = yield* from(listenRaw());
-    const [transport, protocol] = yield* on(
-      net().createConnection(() => new Sipper(), '127.0.0.1', peer.port),
-    );
+    // A socket of somebody else's, which reads on while it is paused, as those of a server do.
+    const sock = connect(peer.port, '127.0.0.1');
     const socket = yield* from(peer.accepted());
+    const [transport, protocol] = yield* on(net().createConnection(() => new Sipper(), null, null, { sock }));
     const nodeSocket = transport.getExtraInfo<Socket>('socket');
     socket.write('first');
     yield* on(protocol.got(5));

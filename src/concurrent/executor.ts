@@ -1,0 +1,222 @@
+/** What all executors have. Counterpart: `Executor` of `concurrent/futures/_base.py`. */
+import { toSeconds } from '../core/events.ts';
+import { TimeoutError } from '../core/exceptions.ts';
+import type { Delay } from '../core/types.ts';
+import { CancelledError } from './errors.ts';
+import type { Future } from './futures.ts';
+import { Started } from './started.ts';
+import type { Target } from './targets.ts';
+import { Timer } from './timer.ts';
+import { asNext, type StartedIterator } from './waiting.ts';
+
+/** What a call gives: what is awaited of an async function, what a generator coroutine returns. */
+export type ResultOfCall<R> = R extends Generator<any, infer T, any> ? T : Awaited<R>;
+
+/** What a generator gives one by one. */
+export type ValueOf<R> = R extends AsyncIterable<infer T> ? T : R extends Iterable<infer T> ? T : never;
+
+/** The values of the inputs of `map`, place by place. */
+type Items<I extends readonly Iterable<unknown>[]> = {
+  -readonly [K in keyof I]: I[K] extends Iterable<infer T> ? T : never;
+};
+
+/** Options of `Executor.map`. */
+export interface MapOptions {
+  /** Seconds from the call until the iteration gives up; null for no limit. */
+  timeout?: Delay | null;
+  /** Calls that are sent together, where that saves anything: on processes. Default 1. */
+  chunksize?: number;
+  /** Results that may be under way or waiting to be looked at; the inputs are read as they are needed. Default: all. */
+  buffersize?: number | null;
+}
+
+/** The results of `map`, in the order of the inputs. */
+export interface MapResults<R> extends StartedIterator<R> {
+  /** The calls that have been submitted and not been iterated over. */
+  [Symbol.iterator](): Iterator<Future<R>>;
+}
+
+/**
+ * Runs calls somewhere else. `await using executor = …` shuts it down at the end of the block.
+ *
+ * Source: CPython 3.14 `concurrent.futures.Executor`.
+ */
+export abstract class Executor implements AsyncDisposable {
+  /**
+   * Have `fn(...args)` called. It begins as soon as a worker is free.
+   *
+   * @param fn - a function that a module exports (sync, async or generator coroutine), or `{ target, module }`.
+   * @param args - are cloned; `transfer(buffer)` moves, and live objects such as a `threading.Lock` are shared.
+   * @returns the call's future. PicklingError comes through it for what cannot be sent.
+   * @throws RuntimeError after `shutdown`; BrokenExecutor; ExecutorFull.
+   */
+  abstract submit<A extends unknown[], R>(fn: Target<A, R>, ...args: A): Future<ResultOfCall<R>>;
+
+  /**
+   * Call a generator function, and have its values one by one as they come. It is at most 16 values ahead.
+   * Leaving the iteration early cancels it: its `finally` blocks run.
+   *
+   * @param fn - an async generator, or a generator of plain values; also a function that gives something iterable.
+   *
+   * Source: asyncio-ts.
+   */
+  abstract stream<A extends unknown[], R>(fn: Target<A, R>, ...args: A): StartedIterator<ValueOf<R>>;
+
+  /**
+   * No new calls; wait for those that run or wait.
+   *
+   * @param wait - false: do not wait for them. They are run all the same.
+   * @param options.cancelFutures - cancel the calls that have not begun.
+   *
+   * Cancellation: ends the wait only.
+   */
+  abstract shutdown(wait?: boolean, options?: { cancelFutures?: boolean }): Started<void>;
+
+  /**
+   * Wait until a call can be submitted without ExecutorFull; at once without a `maxQueue`.
+   *
+   * Source: asyncio-ts.
+   */
+  abstract drain(): Started<void>;
+
+  /**
+   * Call `fn` with the items of `iterables`, side by side, and iterate over the results in the order of the items.
+   * All calls are submitted now, unless there is a `buffersize`. Leaving early cancels the rest.
+   *
+   * @param iterables - one for each parameter of `fn`; the shortest ends it.
+   * @throws at the iteration: a call's error, TimeoutError, `concurrent.CancelledError`.
+   */
+  map<I extends readonly Iterable<unknown>[], R>(
+    fn: Target<Items<I>, R>,
+    iterables: readonly [...I],
+    options: MapOptions = {},
+  ): MapResults<ResultOfCall<R>> {
+    return new MapIterator<ResultOfCall<R>>(this, fn as Target<any, any>, iterables, options);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown(true).toPromise();
+  }
+}
+
+function checkBuffersize(buffersize: number | null): void {
+  if (buffersize === null) return;
+  if (!Number.isInteger(buffersize)) throw new TypeError('buffersize must be an integer or None');
+  if (buffersize < 1) throw new RangeError('buffersize must be None or > 0');
+}
+
+/** Runs through several iterables at once. */
+function* zip(iterables: readonly Iterable<unknown>[]): Generator<unknown[], void> {
+  const iterators = iterables.map((iterable) => iterable[Symbol.iterator]());
+  if (iterators.length === 0) return;
+  for (;;) {
+    const items: unknown[] = [];
+    for (const iterator of iterators) {
+      const { done, value } = iterator.next();
+      if (done) return;
+      items.push(value);
+    }
+    yield items;
+  }
+}
+
+type Next<R> = Started<IteratorResult<R, undefined>>;
+
+class MapIterator<R> implements MapResults<R> {
+  readonly #executor: Executor;
+  readonly #fn: Target<any, any>;
+  readonly #inputs: Iterator<unknown[]>;
+  readonly #futures: Future<R>[] = [];
+  readonly #timer: Timer | null;
+  #expired = false;
+  #waiting: Next<R>[] = [];
+  #isClosed = false;
+
+  constructor(
+    executor: Executor,
+    fn: Target<any, any>,
+    iterables: readonly Iterable<unknown>[],
+    { timeout = null, buffersize = null }: MapOptions,
+  ) {
+    checkBuffersize(buffersize);
+    this.#executor = executor;
+    this.#fn = fn;
+    this.#inputs = zip(iterables);
+    let left = buffersize ?? Number.POSITIVE_INFINITY;
+    while (left-- > 0 && this.#submitNext());
+    const expire = (): void => {
+      this.#expired = true;
+      this.#serve();
+    };
+    this.#timer = timeout === null ? null : new Timer(toSeconds(timeout, 'timeout'), expire);
+    this.#timer?.unref();
+  }
+
+  #submitNext(): boolean {
+    const { done, value } = this.#inputs.next();
+    if (done) return false;
+    const future = this.#executor.submit(this.#fn, ...value) as Future<R>;
+    this.#futures.push(future);
+    future.addDoneCallback(() => this.#serve());
+    return true;
+  }
+
+  #serve(): void {
+    while (this.#waiting.length > 0) {
+      const next = this.#waiting[0] as Next<R>;
+      const first = this.#futures[0];
+      if (this.#isClosed || first === undefined) {
+        this.#close();
+        next._resolve({ done: true, value: undefined });
+      } else if (first.done()) {
+        this.#futures.shift();
+        this.#submitNext();
+        first._whenEnded((outcome) => {
+          if (outcome.kind === 'result') next._resolve({ done: false, value: outcome.value });
+          else {
+            this.#close();
+            next._reject(outcome.kind === 'error' ? outcome.error : new CancelledError());
+          }
+        });
+      } else if (this.#expired) {
+        this.#close();
+        next._reject(new TimeoutError());
+      } else break;
+      this.#waiting.shift();
+    }
+    // Only who iterates waits for the time-out.
+    if (this.#waiting.length > 0) this.#timer?.ref();
+    else this.#timer?.unref();
+  }
+
+  #close(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    for (const future of this.#futures.splice(0)) future.cancel();
+  }
+
+  next(): Next<R> & Promise<IteratorResult<R, undefined>> {
+    const next: Next<R> = new Started<IteratorResult<R, undefined>>('map().next()', {
+      withdraw: () => {
+        this.#waiting = this.#waiting.filter((other) => other !== next);
+      },
+    });
+    this.#waiting.push(next);
+    this.#serve();
+    return asNext(next);
+  }
+
+  return(): Promise<IteratorResult<R, undefined>> {
+    this.#close();
+    this.#serve();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  [Symbol.iterator](): Iterator<Future<R>> {
+    return [...this.#futures].values();
+  }
+}

@@ -1,0 +1,198 @@
+/** One worker of a pool, and what it was given. */
+import type { Transferable } from 'node:worker_threads';
+import { needsPacking } from './crossing.ts';
+import type { Pool } from './pool.ts';
+import { isFast, type KnownPlace, type PoolCall } from './pool-call.ts';
+import { CallFlag, type FromWorkerEntry, ToWorker, type ToWorkerEntry } from './protocol.ts';
+import { asPicklingError, packArgs } from './sending.ts';
+import { Timer } from './timer.ts';
+import type { Death, WorkerHandle, WorkerListener } from './workers.ts';
+
+/** Seconds that a worker that was told to end may take. */
+const CLOSE_SECONDS = 10;
+
+/** A worker with the calls that were sent to it. */
+export class PoolWorker implements WorkerListener {
+  readonly pool: Pool;
+  readonly handle: WorkerHandle;
+  /** What it was given and has not ended, in that order. */
+  readonly calls = new Map<number, PoolCall>();
+  /** How many of them nothing may wait behind. */
+  slowCalls = 0;
+  readonly #places = new Set<number>();
+  #outbox: ToWorkerEntry[] = [];
+  #isFlushing = false;
+  #isReferenced = true;
+  /** It has told that it can take calls. */
+  isReady = false;
+  /** It takes no more calls. */
+  isRetired = false;
+  /** It was ended on purpose. */
+  isEnded = false;
+  #taken = 0;
+  /** When the oldest of its calls became the oldest. */
+  headSince = 0;
+  /** It was asked for the calls that it has not begun. */
+  isRecalling = false;
+  #closeTimer: Timer | null = null;
+
+  constructor(pool: Pool) {
+    this.pool = pool;
+    this.handle = pool.options.start(this);
+  }
+
+  /** It was told to end when it has done its calls. */
+  get isClosing(): boolean {
+    return this.#closeTimer !== null;
+  }
+
+  onMessage(entries: readonly FromWorkerEntry[]): void {
+    for (const entry of entries) this.pool._onEntry(this, entry);
+    this.headSince = performance.now();
+    this.pool._pump();
+    this.updateRef();
+  }
+
+  onExit(death: Death): void {
+    this.#closeTimer?.cancel();
+    this.pool._onExit(this, death);
+  }
+
+  /** Send it with all else that this turn has for the worker. */
+  send(entry: ToWorkerEntry): void {
+    this.#outbox.push(entry);
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    queueMicrotask(() => this.#flush());
+  }
+
+  /** Send it a call. */
+  give(call: PoolCall): void {
+    const { place } = call;
+    this.introduce(place);
+    call.worker = this;
+    call.isSlow = !isFast(place) || call.sink !== null;
+    if (call.isSlow) this.slowCalls++;
+    if (this.calls.size === 0) this.headSince = performance.now();
+    this.calls.set(call.id, call);
+    this.#taken++;
+    const { maxTasksPerChild } = this.pool.options;
+    if (maxTasksPerChild !== null && this.#taken >= maxTasksPerChild) this.isRetired = true;
+    const flags = call.sink === null ? 0 : CallFlag.STREAM;
+    this.send([ToWorker.CALL, call.id, place.id, call.args, flags, call.variables]);
+    call.sink?.begin((n) => {
+      if (this.calls.has(call.id)) this.send([ToWorker.CREDIT, call.id, n]);
+    });
+    this.updateRef();
+  }
+
+  /** Take a call from it that has ended, in whatever way. */
+  take(call: PoolCall): void {
+    if (!this.calls.delete(call.id)) return;
+    if (call.isSlow) this.slowCalls--;
+    call.worker = null;
+    call.grace?.cancel();
+  }
+
+  /** Take all calls from it. */
+  takeAll(): PoolCall[] {
+    const calls = [...this.calls.values()];
+    for (const call of calls) this.take(call);
+    return calls;
+  }
+
+  /** Nothing more may wait behind this call. */
+  slowDown(call: PoolCall): void {
+    if (!call.isSlow) this.slowCalls++;
+    call.isSlow = true;
+  }
+
+  /** Tell it where a function is. */
+  introduce(place: KnownPlace): void {
+    if (this.#places.has(place.id)) return;
+    this.#places.add(place.id);
+    const { id, module, name, text } = place;
+    this.send([ToWorker.PLACE, id, { module, name, text }]);
+  }
+
+  #flush(): void {
+    this.#isFlushing = false;
+    const entries = this.#outbox;
+    this.#outbox = [];
+    if (this.isEnded) return;
+    if (!entries.some((entry) => entry[0] === ToWorker.CALL && needsPacking(entry[3] as unknown[]))) {
+      try {
+        this.handle.post(entries, []);
+        return;
+      } catch {
+        // One of them cannot be cloned as it is.
+      }
+    }
+    for (const entry of entries) this.#postAlone(entry);
+  }
+
+  #postAlone(entry: ToWorkerEntry): void {
+    if (entry[0] !== ToWorker.CALL && entry[0] !== ToWorker.INIT) {
+      this.handle.post([entry], []);
+      return;
+    }
+    try {
+      const { entry: packed, transfer } = this.#pack(entry);
+      this.handle.post([packed], transfer);
+    } catch (problem) {
+      if (entry[0] === ToWorker.CALL) this.#refuse(entry[1], problem);
+      else
+        this.pool._initializerFailed(
+          asPicklingError('initargs', this.pool.options.initargs, this.handle, problem),
+        );
+    }
+  }
+
+  #pack(entry: ToWorkerEntry): { entry: ToWorkerEntry; transfer: readonly Transferable[] } {
+    if (entry[0] === ToWorker.CALL) {
+      const [op, id, placeId, args, flags, variables] = entry;
+      const packed = packArgs(args, flags, this.handle);
+      const sendable = variables?.filter(([, each]) => this.handle.canBeSent(each)) ?? null;
+      return { entry: [op, id, placeId, packed.args, packed.flags, sendable], transfer: packed.transfer };
+    }
+    const [op, placeId, args, flags] = entry as Extract<ToWorkerEntry, { 0: typeof ToWorker.INIT }>;
+    const packed = packArgs(args, flags, this.handle);
+    return { entry: [op, placeId, packed.args, packed.flags], transfer: packed.transfer };
+  }
+
+  #refuse(id: number, problem: unknown): void {
+    const call = this.calls.get(id);
+    if (call === undefined) return;
+    this.take(call);
+    const what = `${call.place.name || 'the function'}()`;
+    if (!call.future.done()) call.future.setException(asPicklingError(what, call.args, this.handle, problem));
+    this.pool._pump();
+    this.updateRef();
+  }
+
+  /** A worker with work keeps the process alive. */
+  updateRef(): void {
+    const isNeeded = this.calls.size > 0 || this.#closeTimer !== null || this.pool._isWaitingFor(this);
+    if (isNeeded === this.#isReferenced) return;
+    this.#isReferenced = isNeeded;
+    if (isNeeded) this.handle.ref();
+    else this.handle.unref();
+  }
+
+  /** Let it end when it has done its calls. */
+  close(): void {
+    if (this.#closeTimer !== null || this.isEnded) return;
+    this.isRetired = true;
+    this.send([ToWorker.CLOSE]);
+    this.#closeTimer = new Timer(CLOSE_SECONDS, () => this.handle.kill());
+    this.updateRef();
+  }
+
+  /** End it, whatever it does. */
+  end(politely: boolean): void {
+    this.isRetired = true;
+    this.isEnded = true;
+    if (politely) this.handle.terminate();
+    else this.handle.kill();
+  }
+}

@@ -1,0 +1,41 @@
+/** One-shot timers of any length, for waits that belong to no loop. */
+
+// Taken when the module is loaded, so that a test library's fake timers do not stop a wait.
+const { setTimeout, clearTimeout } = globalThis;
+
+/** Node's timers fire at once above this many milliseconds. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+/** Calls a function once, later. Keeps the process alive until then. */
+export class Timer {
+  #handle: NodeJS.Timeout | null = null;
+
+  /**
+   * @param seconds - `Infinity` for never; what is not positive is due at once.
+   * @param fn - is called when they are over.
+   */
+  constructor(seconds: number, fn: () => void) {
+    const wait = (ms: number): void => {
+      if (ms === Number.POSITIVE_INFINITY) return;
+      const part = Math.min(Math.max(ms, 0), MAX_TIMEOUT_MS);
+      this.#handle = setTimeout(() => (part < ms ? wait(ms - part) : fn()), part);
+    };
+    wait(seconds * 1000);
+  }
+
+  /** Do not call it. */
+  cancel(): void {
+    if (this.#handle !== null) clearTimeout(this.#handle);
+    this.#handle = null;
+  }
+
+  /** Keep the process alive again. */
+  ref(): void {
+    this.#handle?.ref();
+  }
+
+  /** Do not keep the process alive. */
+  unref(): void {
+    this.#handle?.unref();
+  }
+}

@@ -1,0 +1,154 @@
+/** Waiting for several futures of executors. Counterpart: `wait` and `as_completed` of `concurrent/futures/_base.py`. */
+import { toSeconds } from '../core/events.ts';
+import { TimeoutError } from '../core/exceptions.ts';
+import { repr } from '../core/format-helpers.ts';
+import type { Delay } from '../core/types.ts';
+import { ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, type ReturnWhen } from '../core/waiting.ts';
+import type { Future } from './futures.ts';
+import { Started } from './started.ts';
+import { Timer } from './timer.ts';
+
+/**
+ * The futures that are done, and those that are not. Can be taken apart as an object and as an array.
+ *
+ * Source: CPython 3.14 `concurrent.futures.DoneAndNotDoneFutures`.
+ */
+export interface DoneAndNotDoneFutures<F> extends Iterable<Set<F>> {
+  readonly done: Set<F>;
+  readonly notDone: Set<F>;
+}
+
+function divide<F extends Future<any>>(futures: Iterable<F>): DoneAndNotDoneFutures<F> {
+  const done = new Set<F>();
+  const notDone = new Set<F>();
+  for (const future of futures) (future.done() ? done : notDone).add(future);
+  return { done, notDone, [Symbol.iterator]: () => [done, notDone].values() };
+}
+
+function startTimer(timeout: Delay | null | undefined, expire: () => void): Timer | undefined {
+  return timeout === null || timeout === undefined
+    ? undefined
+    : new Timer(toSeconds(timeout, 'timeout'), expire);
+}
+
+/**
+ * Wait for futures of executors. Never throws their errors, never cancels them.
+ *
+ * @param fs - any futures of executors; none at all is fine.
+ * @param timeout - seconds to wait at most; null for no limit.
+ * @param returnWhen - `FIRST_COMPLETED`, `FIRST_EXCEPTION` (a cancellation is none) or `ALL_COMPLETED`.
+ *
+ * Cancellation: ends the wait only.
+ *
+ * Source: CPython 3.14 `concurrent.futures.wait`.
+ */
+export function wait<F extends Future<any>>(
+  fs: Iterable<F>,
+  timeout?: Delay | null,
+  returnWhen: ReturnWhen = ALL_COMPLETED,
+): Started<DoneAndNotDoneFutures<F>> {
+  const futures = new Set(fs);
+  if (![FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED].includes(returnWhen)) {
+    throw new RangeError(`Invalid return condition: ${repr(returnWhen)}`);
+  }
+  let timer: Timer | undefined;
+  const started = new Started<DoneAndNotDoneFutures<F>>('wait()', { withdraw: () => timer?.cancel() });
+  const end = (): void => {
+    timer?.cancel();
+    started._resolve(divide(futures));
+  };
+  let left = futures.size;
+  for (const future of futures) {
+    future.addDoneCallback(() => {
+      left--;
+      const failed = returnWhen === FIRST_EXCEPTION && future._outcome?.kind === 'error';
+      if (left === 0 || failed || returnWhen === FIRST_COMPLETED) end();
+    });
+  }
+  if (futures.size === 0) end();
+  if (!started.done()) timer = startTimer(timeout, end);
+  return started;
+}
+
+/** An asynchronous iterator whose `next()` can be awaited in both styles. */
+export interface StartedIterator<T> extends AsyncIterableIterator<T> {
+  next(): Started<IteratorResult<T, undefined>> & Promise<IteratorResult<T, undefined>>;
+}
+
+/** @internal A wait, typed as the promise that `AsyncIterator` demands: it has all of a promise's methods. */
+export function asNext<T>(started: Started<IteratorResult<T, undefined>>) {
+  return started as Started<IteratorResult<T, undefined>> & Promise<IteratorResult<T, undefined>>;
+}
+
+/**
+ * The futures in the order in which they end, those that are done first; each once.
+ *
+ * @param timeout - seconds from the call.
+ * @throws TimeoutError from the iteration, when the time is over and some are not done.
+ *
+ * Source: CPython 3.14 `concurrent.futures.as_completed`.
+ */
+export function asCompleted<F extends Future<any>>(
+  fs: Iterable<F>,
+  timeout?: Delay | null,
+): StartedIterator<F> {
+  const pending = new Set(fs);
+  const total = pending.size;
+  const ended: F[] = [];
+  let given = 0;
+  let expired = false;
+  const waiting: Started<IteratorResult<F, undefined>>[] = [];
+  const timer = startTimer(timeout, () => {
+    expired = true;
+    serve();
+  });
+  // Only who iterates waits: the timer alone keeps no process alive.
+  timer?.unref();
+
+  function serve(): void {
+    while (waiting.length > 0) {
+      const next = waiting[0] as Started<IteratorResult<F, undefined>>;
+      if (ended.length > 0) {
+        given++;
+        next._resolve({ done: false, value: ended.shift() as F });
+      } else if (given === total) next._resolve({ done: true, value: undefined });
+      else if (expired) next._reject(new TimeoutError(`${total - given} (of ${total}) futures unfinished`));
+      else break;
+      waiting.shift();
+    }
+    if (waiting.length > 0) timer?.ref();
+    else timer?.unref();
+    if (given === total) timer?.cancel();
+  }
+
+  for (const future of pending) {
+    future.addDoneCallback(() => {
+      ended.push(future);
+      serve();
+    });
+  }
+  return {
+    next: () => {
+      const next = new Started<IteratorResult<F, undefined>>('as_completed().next()', {
+        withdraw: () => waiting.splice(waiting.indexOf(next), 1),
+        giveBack: (result) => {
+          if (result.done) return;
+          given--;
+          ended.unshift(result.value);
+        },
+      });
+      waiting.push(next);
+      serve();
+      return asNext(next);
+    },
+    return: () => {
+      timer?.cancel();
+      given = total;
+      serve();
+      return Promise.resolve({ done: true, value: undefined });
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}

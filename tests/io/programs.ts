@@ -1,0 +1,163 @@
+/** Programs that know nothing of the library: found, started on loopback in a folder of their own, ended. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { cert, key } from '../http/certificate.ts';
+import { listenRaw } from './peers.ts';
+
+/** How often a program may find that its port was taken by another. */
+const ATTEMPTS = 3;
+/** How long a program may take to listen. */
+const START_MS = 10_000;
+
+/** Where a program is. */
+export function find(program: string): string {
+  // Services are found there by root alone.
+  const folders = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/sbin', '/usr/local/sbin'];
+  const file = folders.map((folder) => path.join(folder, program)).find((each) => existsSync(each));
+  if (file !== undefined) return file;
+  throw new Error(`this test needs ${program}: 'node scripts/programs.mjs' installs it, or says how`);
+}
+
+async function freePort(): Promise<number> {
+  await using peer = await listenRaw();
+  return peer.port;
+}
+
+async function answers(place: { port: number; host: string }): Promise<boolean> {
+  const socket = connect(place);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** A folder with the certificate of the tests as `cert.pem` and `key.pem`. */
+export function newFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'asyncio-ts-'));
+  writeFileSync(path.join(folder, 'key.pem'), key);
+  writeFileSync(path.join(folder, 'cert.pem'), cert);
+  return folder;
+}
+
+/** A server in a folder of its own. */
+export class ProgramServer implements AsyncDisposable {
+  readonly folder: string;
+  /** Its ports on 127.0.0.1. */
+  readonly ports: readonly number[];
+  readonly #child: ChildProcess;
+  #output = '';
+
+  private constructor(folder: string, ports: readonly number[], child: ChildProcess) {
+    this.folder = folder;
+    this.ports = ports;
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.#output += text;
+      });
+    }
+  }
+
+  /**
+   * Start `program` and wait until it listens at all its ports.
+   *
+   * @param argsOf - makes its arguments, and in its folder what it reads, of so many free ports.
+   */
+  static async start(
+    program: string,
+    count: number,
+    argsOf: (folder: string, ports: readonly number[]) => readonly string[],
+  ): Promise<ProgramServer> {
+    const file = find(program);
+    for (let attempt = 1; ; attempt++) {
+      const ports = await Promise.all(Array.from({ length: count }, freePort));
+      const folder = newFolder();
+      const child = spawn(file, argsOf(folder, ports), { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+      const server = new ProgramServer(folder, ports, child);
+      if (await server.#listens()) return server;
+      await server[Symbol.asyncDispose]();
+      if (attempt === ATTEMPTS) throw new Error(`${program} does not start: ${server.#output}`);
+    }
+  }
+
+  async #listens(): Promise<boolean> {
+    for (const deadline = Date.now() + START_MS; Date.now() < deadline; await delay(10)) {
+      if (this.#child.exitCode !== null) return false;
+      const found = await Promise.all(this.ports.map((port) => answers({ port, host: '127.0.0.1' })));
+      if (found.every(Boolean)) return true;
+    }
+    return false;
+  }
+
+  /** A file in its folder. */
+  file(name: string): string {
+    return path.join(this.folder, name);
+  }
+
+  /** End it at once, as a crash of its machine would. */
+  async kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const closed = once(this.#child, 'close');
+    this.#child.kill('SIGKILL');
+    await closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** An nginx that serves its folder's `files` plainly at its first port, by TLS at its second, and at `nginx.sock`. */
+export function startNginx(): Promise<ProgramServer> {
+  return ProgramServer.start('nginx', 2, (folder, [plain, secured]) => {
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+    const config = `
+      daemon off;
+      master_process off; # one process, which is the child
+      pid nginx.pid;
+      error_log stderr;
+      events { worker_connections 64; }
+      http {
+        access_log off;
+        sendfile on;
+        ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
+        server {
+          listen 127.0.0.1:${plain};
+          listen 127.0.0.1:${secured} ssl;
+          listen unix:${folder}/nginx.sock;
+          ssl_certificate ${folder}/cert.pem;
+          ssl_certificate_key ${folder}/key.pem;
+          location / { root ${folder}; }
+          location /echo { return 200 "$request_method $arg_text"; }
+          location /slow { root ${folder}; limit_rate 64k; rewrite ^/slow(.*)$ $1 break; }
+        }
+      }`;
+    writeFileSync(path.join(folder, 'nginx.conf'), config);
+    return ['-p', folder, '-c', path.join(folder, 'nginx.conf'), '-e', 'stderr'];
+  });
+}
+
+/** A Redis at its port and at `redis.sock`, which writes nothing. */
+export function startRedis(): Promise<ProgramServer> {
+  return ProgramServer.start('redis-server', 1, (folder, [port]) => {
+    const config = `
+      bind 127.0.0.1
+      port ${port}
+      dir ${folder}
+      unixsocket ${folder}/redis.sock
+      appendonly no
+      save ""`;
+    writeFileSync(path.join(folder, 'redis.conf'), config);
+    return ['redis.conf'];
+  });
+}
