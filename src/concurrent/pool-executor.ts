@@ -5,12 +5,12 @@ import type { Delay } from '../core/types.ts';
 import type { BrokenExecutor } from './errors.ts';
 import { Executor, type ResultOfCall, type ValueOf } from './executor.ts';
 import type { Future } from './futures.ts';
+import { checkNotImporting } from './importing.ts';
 import { Pool } from './pool.ts';
 import type { Started } from './started.ts';
 import { RemoteIterator } from './stream.ts';
 import { checkTarget, isTarget, type ModuleTarget, type Target } from './targets.ts';
 import type { StartedIterator } from './waiting.ts';
-import { checkNotImporting } from './worker-calls.ts';
 import type { WorkerHandle, WorkerListener } from './workers.ts';
 
 /** Options of every executor with workers. */

@@ -286,6 +286,9 @@ export class Pool {
         if (call !== undefined && !call.isAborted) call.sink?.value(entry[2]);
         break;
       }
+      case FromWorker.LINK:
+        worker.handle.link.receive(entry[1]);
+        break;
       case FromWorker.INIT_FAILED:
         this._initializerFailed(unpackError(entry[1]));
         break;

@@ -22,7 +22,7 @@ function report(failure: Failure): void {
 }
 
 const collected = new FinalizationRegistry<Failure>(report);
-let listens = false;
+process.once('exit', () => waiting.forEach(report));
 
 /** `owner` has failed. Its error is reported when it is collected, at the latest at the end of the process. */
 export function watchFailure(owner: object, text: string, error: unknown): Failure {
@@ -31,10 +31,6 @@ export function watchFailure(owner: object, text: string, error: unknown): Failu
   if (error instanceof Error) void error.stack;
   waiting.add(failure);
   collected.register(owner, failure, failure);
-  if (!listens) {
-    listens = true;
-    process.once('exit', () => waiting.forEach(report));
-  }
   return failure;
 }
 

@@ -4,7 +4,10 @@ import type { ResourceLimits, Transferable, Worker } from 'node:worker_threads';
 import type * as ChildProcessModule from 'node:child_process';
 import type * as V8 from 'node:v8';
 import type * as WorkerThreads from 'node:worker_threads';
+import { mainModule, workerInfo } from '../host/is-main.ts';
 import type { Way } from './crossing.ts';
+import { Link } from './link.ts';
+import { ToWorker } from './protocol.ts';
 
 const load = (name: string): unknown => process.getBuiltinModule(name);
 const threads = (): typeof WorkerThreads => load('node:worker_threads') as typeof WorkerThreads;
@@ -15,12 +18,15 @@ const program = new URL('./worker.js', import.meta.url);
 
 /** What a worker is told at its start. */
 export interface WorkerData {
-  /** Marks workers of ours. */
-  readonly asyncioTs: 'pool';
+  /** Marks workers of ours: those of a pool run calls, the other runs one function and ends. */
+  readonly asyncioTs: 'pool' | 'main';
   readonly name: string;
   readonly concurrency: number;
+  readonly mainModule: string | null;
   /** Whether it ends with the process instead of keeping it alive. */
   readonly daemon?: boolean;
+  /** What a higher layer tells its counterpart there; plain JSON. */
+  readonly notes?: unknown;
 }
 
 /** Who hears of a worker. */
@@ -42,6 +48,8 @@ export interface WorkerOptions {
   readonly name: string;
   readonly concurrency: number;
   readonly daemon?: boolean | undefined;
+  readonly role?: WorkerData['asyncioTs'];
+  readonly notes?: unknown;
   readonly resourceLimits?: ResourceLimits | undefined;
   readonly execArgv?: readonly string[] | undefined;
   readonly env?: NodeJS.ProcessEnv | undefined;
@@ -51,6 +59,8 @@ export interface WorkerOptions {
 /** One worker. */
 export interface WorkerHandle {
   readonly way: Way;
+  /** For live objects: what comes for it is the listener's to hand on. */
+  readonly link: Link;
   /** The thread's or process's id. */
   readonly ident: number | null;
   /** @throws the host's error if something in `entries` cannot be cloned. */
@@ -71,32 +81,57 @@ export function startThread(options: WorkerOptions, listener: WorkerListener): W
 }
 
 /** Start a worker process. */
-export function startProcess(options: WorkerOptions, listener: WorkerListener): WorkerHandle {
+export function startProcess(options: WorkerOptions, listener: WorkerListener): ProcessHandle {
   return new ProcessHandle(options, listener);
+}
+
+/** The workers that keep this process alive. */
+const needed = new Set<WorkerHandle>();
+let waits: (() => void)[] = [];
+
+function forget(handle: WorkerHandle): void {
+  needed.delete(handle);
+  if (needed.size > 0) return;
+  for (const wait of waits.splice(0)) wait();
+}
+
+/** Until no worker keeps this process alive: threads have ended, and executors have no calls that run or wait. */
+export async function whenIdle(): Promise<void> {
+  if (needed.size > 0) await new Promise<void>((resolve) => waits.push(resolve));
+}
+
+function dataOf({ name, concurrency, daemon = false, role = 'pool', notes }: WorkerOptions): WorkerData {
+  return { asyncioTs: role, name, concurrency, daemon, mainModule: mainModule(), notes };
 }
 
 class ThreadHandle implements WorkerHandle {
   readonly way = 'thread';
+  readonly link = new Link((messages) => this.post([[ToWorker.LINK, messages]], []));
   readonly ident: number;
   readonly #worker: Worker;
 
   constructor(options: WorkerOptions, listener: WorkerListener) {
-    const { name, concurrency, daemon = false, resourceLimits, execArgv, env } = options;
-    const data: WorkerData = { asyncioTs: 'pool', name, concurrency, daemon };
+    const { name, resourceLimits, execArgv, env } = options;
     this.#worker = new (threads().Worker)(program, {
-      workerData: data,
+      // A thread is of the process that it is in.
+      workerData: dataOf({ notes: workerInfo()?.notes, ...options }),
       name,
       ...(resourceLimits && { resourceLimits }),
       ...(execArgv && { execArgv: [...execArgv] }),
       ...(env && { env }),
     });
     this.ident = this.#worker.threadId;
+    needed.add(this);
     let thrown: unknown;
     this.#worker.on('message', (entries) => listener.onMessage(entries));
     this.#worker.on('error', (error) => {
       thrown = error;
     });
-    this.#worker.on('exit', (code) => listener.onExit({ code, signal: null, error: thrown }));
+    this.#worker.on('exit', (code) => {
+      this.link.close(code === 0);
+      listener.onExit({ code, signal: null, error: thrown });
+      forget(this);
+    });
   }
 
   post(entries: readonly unknown[], transfer: readonly Transferable[]): void {
@@ -113,11 +148,13 @@ class ThreadHandle implements WorkerHandle {
   }
 
   ref(): void {
+    needed.add(this);
     this.#worker.ref();
   }
 
   unref(): void {
     this.#worker.unref();
+    forget(this);
   }
 
   terminate(): void {
@@ -132,30 +169,35 @@ class ThreadHandle implements WorkerHandle {
 /** What only the parent's debugger, test runner or `-e` is meant by is not for its children. */
 const NOT_INHERITED = /^--(inspect|debug|test(?!-)|watch|input-type|eval|print)/;
 
-class ProcessHandle implements WorkerHandle {
+export class ProcessHandle implements WorkerHandle {
   readonly way = 'process';
+  readonly link = new Link((messages) => this.post([[ToWorker.LINK, messages]]));
   readonly #child: ChildProcess;
   readonly #serialize: (value: unknown) => Buffer;
   #hasExited = false;
 
   constructor(options: WorkerOptions, listener: WorkerListener) {
-    const { name, concurrency, execArgv, env, executable } = options;
-    const data: WorkerData = { asyncioTs: 'pool', name, concurrency };
+    const { execArgv, env, executable, role } = options;
+    // A program of its own must not read what is typed for this one.
+    const stdin = role === 'main' ? 'ignore' : 'inherit';
     const forkOptions: ForkOptions = {
       serialization: 'advanced',
-      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      stdio: [stdin, 'inherit', 'inherit', 'ipc'],
       execArgv: [...(execArgv ?? process.execArgv.filter((flag) => !NOT_INHERITED.test(flag)))],
       ...(env && { env }),
       ...(executable !== undefined && { execPath: executable }),
     };
     this.#serialize = (load('node:v8') as typeof V8).serialize;
-    this.#child = children().fork(program, [JSON.stringify(data)], forkOptions);
+    this.#child = children().fork(program, [JSON.stringify(dataOf(options))], forkOptions);
+    needed.add(this);
     let death: Death | null = null;
     let isDisconnected = false;
     const end = (): void => {
       if (death === null || !isDisconnected || this.#hasExited) return;
       this.#hasExited = true;
+      this.link.close(death.code === 0);
       listener.onExit(death);
+      forget(this);
     };
     this.#child.on('message', (entries) => listener.onMessage(entries));
     // Its last messages may come after its end, and are read before the channel says that it is closed.
@@ -197,6 +239,8 @@ class ProcessHandle implements WorkerHandle {
   }
 
   ref(): void {
+    if (this.#hasExited) return;
+    needed.add(this);
     this.#child.ref();
     this.#child.channel?.ref();
   }
@@ -204,6 +248,12 @@ class ProcessHandle implements WorkerHandle {
   unref(): void {
     this.#child.unref();
     this.#child.channel?.unref();
+    forget(this);
+  }
+
+  /** As Ctrl-C. */
+  interrupt(): void {
+    this.#child.kill('SIGINT');
   }
 
   terminate(): void {

@@ -68,6 +68,7 @@ export class ThreadRun implements WorkerListener {
   onMessage(entries: readonly FromWorkerEntry[]): void {
     for (const entry of entries) {
       if (entry[0] === FromWorker.READY) this.#owner._began();
+      else if (entry[0] === FromWorker.LINK) this.#handle.link.receive(entry[1]);
       else if (entry[0] === FromWorker.ERROR) {
         this.#owner._failed(unpackError(entry[2], exportsOf(this.#place.module)));
       }
