@@ -59,7 +59,7 @@ export abstract class SharedObject implements Crossing {
   /** @internal The module that registers its kind. */
   protected abstract _module(): string;
 
-  /** @internal */
+  /** How it goes to another process. */
   [crossTo](_way: Way, link: Link | null): Parcel {
     const kind = this._kind();
     if (link === null) {
