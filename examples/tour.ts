@@ -1,6 +1,6 @@
 /**
  * A tour of the examples: each runs as a program of its own, one after the other, with a heading. Needs no network, and
- * less than twenty seconds. Ctrl-C ends it, and the program that is running, with exit code 130.
+ * about half a minute. Ctrl-C ends it, and the program that is running, with exit code 130.
  *
  *   npm start                        the whole tour
  *   npm start -- --list              what there is to see
@@ -20,7 +20,10 @@ interface Stop {
 
 const STOPS: readonly Stop[] = [
   { name: 'blocking', title: 'Blocking and non-blocking reads, and who gets to run meanwhile' },
-  { name: 'tasks', title: 'Four children as tasks: one process, one thread', args: ['--maxdelay', '2'] },
+  { name: 'processes', title: 'Four children as processes', args: ['--maxdelay', '2'] },
+  { name: 'threads', title: 'The same as threads: one process, a heap each', args: ['--maxdelay', '2'] },
+  { name: 'tasks', title: 'The same as tasks: one thread, one heap', args: ['--maxdelay', '2'] },
+  { name: 'three-ways', title: 'All three beside each other: what they cost', args: ['--maxdelay', '1'] },
   { name: 'sleep', title: 'Waiting without being in the way' },
   { name: 'loop-time', title: 'The clock of the loop' },
   { name: 'loop-time', title: 'The same in virtual time: no waiting', args: ['--virtual'] },
@@ -132,7 +135,7 @@ async function main(): Promise<number> {
   const stops = choose(values.only ?? []);
   if (!values.list) return await tour(stops);
   for (const { name, args = [], title } of stops)
-    console.log(`${[name, ...args].join(' ').padEnd(20)} ${title}`);
+    console.log(`${[name, ...args].join(' ').padEnd(24)} ${title}`);
   return 0;
 }
 

@@ -29,8 +29,8 @@ export async function buildLibrary() {
   const entries = Object.values(exports)
     .filter((entry) => entry.default !== undefined)
     .map((entry) => path.relative('dist', entry.default).replace(/\.js$/, ''));
-  // The program of worker threads and processes, which nobody imports.
-  entries.push('worker');
+  // The program of worker threads and processes, and what they call by name: nobody else imports them.
+  entries.push('worker', 'threading/runners', 'multiprocessing/chunks');
   const bundle = await rolldown({
     input: Object.fromEntries(entries.map((entry) => [entry, path.join(root, 'src', `${entry}.ts`)])),
     external: [/^node:/, /^undici/],
@@ -53,11 +53,12 @@ export async function buildLibrary() {
         // What every program has of executors; the rest is loaded with the first of them.
         {
           name: 'futures',
-          test: /concurrent[\\/](started|futures|errors|unretrieved|timer|loop-futures)\.ts/,
+          test: /(concurrent[\\/](started|futures|errors|unretrieved|timer|loop-futures)|host[\\/]is-main)\.ts/,
           priority: 1,
         },
         { name: 'concurrent', test: /src[\\/]concurrent[\\/](?!index)/ },
-        { name: 'threading', test: /src[\\/]threading[\\/](?!index)/ },
+        { name: 'threading', test: /src[\\/]threading[\\/](?!index|runners)/ },
+        { name: 'multiprocessing', test: /src[\\/]multiprocessing[\\/](?!index|chunks)/ },
       ],
     },
   });

@@ -2,6 +2,7 @@
 import './core/unsupported.ts';
 
 export * from './core/index.ts';
+export { isMain } from './host/is-main.ts';
 export type {
   Connection,
   ConnectionOptions,

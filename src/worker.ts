@@ -1,9 +1,10 @@
-/** The program that the worker threads and processes of executors run. */
+/** The program that worker threads and child processes run. */
 import type { MessagePort } from 'node:worker_threads';
 import { Claims } from './concurrent/claims.ts';
-import { FromWorker } from './concurrent/protocol.ts';
+import { FromWorker, type ToWorkerEntry } from './concurrent/protocol.ts';
 import { type Channel, WorkerCalls } from './concurrent/worker-calls.ts';
 import type { WorkerData } from './concurrent/workers.ts';
+import { beWorker } from './host/is-main.ts';
 import { EventLoop } from './io/event-loop.ts';
 
 const newLoop = (): EventLoop => new EventLoop();
@@ -51,13 +52,26 @@ function succeeds(attempt: () => void): boolean {
   }
 }
 
+/** Who takes what the parent sends: the calls of a pool, or the one program that this process was started for. */
+function receiverFor(channel: Channel, data: WorkerData): (entries: readonly ToWorkerEntry[]) => void {
+  beWorker(data);
+  if (data.asyncioTs === 'pool') {
+    const claims = data.claims ? new Claims(data.claims) : null;
+    const calls = new WorkerCalls(channel, data.concurrency, claims, newLoop);
+    return (entries) => calls.receive(entries);
+  }
+  // Pools have no use for it, and start sooner without.
+  const child = import('./multiprocessing/child.ts').then(
+    ({ ChildProgram }) => new ChildProgram(channel, data),
+  );
+  return (entries) => void child.then((it) => it.receive(entries));
+}
+
 const { parentPort, workerData } = threads;
 if (parentPort !== null) {
-  const data = workerData as WorkerData;
   const channel = threadChannel(parentPort);
-  const claims = data.claims ? new Claims(data.claims) : null;
-  const calls = new WorkerCalls(channel, data.concurrency, claims, newLoop);
-  parentPort.on('message', (entries) => calls.receive(entries));
+  const receive = receiverFor(channel, workerData as WorkerData);
+  parentPort.on('message', receive);
   parentPort.on('messageerror', (error) => {
     throw error;
   });
@@ -66,10 +80,11 @@ if (parentPort !== null) {
   const data = JSON.parse(process.argv[2] as string) as WorkerData;
   process.title = data.name;
   const channel = processChannel();
-  const calls = new WorkerCalls(channel, data.concurrency, null, newLoop);
-  process.on('message', (entries) => calls.receive(entries as []));
+  const receive = receiverFor(channel, data);
+  process.on('message', (entries) => receive(entries as []));
+  // Without a parent there is nobody to work for.
   process.on('disconnect', () => process.exit(1));
-  // Ctrl-C in a terminal goes to the whole group. The parent decides what becomes of its workers.
-  process.on('SIGINT', () => {});
+  // Ctrl-C in a terminal goes to the whole group. The parent decides what becomes of the workers of its pools.
+  if (data.asyncioTs === 'pool') process.on('SIGINT', () => {});
   channel.send([[FromWorker.READY]], []);
 }

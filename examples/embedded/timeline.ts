@@ -21,7 +21,11 @@ function duration(seconds: number): string {
   return seconds < 0.001 ? `${(seconds * 1e6).toFixed(0)} µs` : `${(seconds * 1000).toFixed(1)} ms`;
 }
 
+/** Below this, pages that come and go hide what a child takes. */
+const LEAST = 64 * 1024;
+
 function size(bytes: number): string {
+  if (bytes < LEAST) return 'under 64 KiB';
   return bytes < MEGABYTE ? `${(bytes / 1024).toFixed(0)} KiB` : `${(bytes / MEGABYTE).toFixed(1)} MiB`;
 }
 

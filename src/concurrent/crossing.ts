@@ -5,6 +5,7 @@
  */
 import { RuntimeError } from '../core/exceptions.ts';
 import type { Transferable } from 'node:worker_threads';
+import type { Link } from './link.ts';
 
 /** What a value crosses to. */
 export type Way = 'thread' | 'process';
@@ -29,13 +30,17 @@ export const crossTo: unique symbol = Symbol('asyncio-ts: cross to');
  * something else that cannot be cloned: that it stands deep in an argument is seen by the clone's failure.
  */
 export interface Crossing {
-  [crossTo](way: Way): Parcel;
+  /** @param link - the line to the other side; null if the object would be a result or an item, not an argument. */
+  [crossTo](way: Way, link: Link | null): Parcel;
 }
 
-const kinds = new Map<string, (data: any) => object>();
+/** Makes a live object from the data of its parcel, which came over `link`. */
+export type Revive = (data: any, link: Link | null) => object;
 
-/** @internal `revive` makes objects of `kind` from the data of their parcels. */
-export function registerKind(kind: string, revive: (data: any) => object): void {
+const kinds = new Map<string, Revive>();
+
+/** @internal `revive` makes objects of `kind`. */
+export function registerKind(kind: string, revive: Revive): void {
   kinds.set(kind, revive);
 }
 
@@ -103,8 +108,12 @@ export function needsPacking(values: readonly unknown[]): boolean {
   return values.some(isSpecial);
 }
 
-/** Replace the live and marked objects in `value`, at any depth of plain objects, arrays, maps and sets. */
-export function pack(value: unknown, way: Way): Packed {
+/**
+ * Replace the live and marked objects in `value`, at any depth of plain objects, arrays, maps and sets.
+ *
+ * @param link - the line to where arguments go; null for all else.
+ */
+export function pack(value: unknown, way: Way, link: Link | null = null): Packed {
   const moved: Transferable[] = [];
   let hasParcels = false;
   const seen = new Map<object, unknown>();
@@ -118,7 +127,7 @@ export function pack(value: unknown, way: Way): Packed {
       return copy((item as Moved).value);
     }
     if (crossTo in item) {
-      const { kind, module, data, transfer: list } = (item as Crossing)[crossTo](way);
+      const { kind, module, data, transfer: list } = (item as Crossing)[crossTo](way, link);
       hasParcels = true;
       if (list !== undefined) moved.push(...list);
       return { [PARCEL]: [kind, module, data] };
@@ -174,13 +183,13 @@ export function missingModules(value: unknown): Set<string> {
 }
 
 /** Make the live objects of a value that `pack` has packed. The value is the receiver's own, and changed in place. */
-export function unpack(value: unknown): unknown {
+export function unpack(value: unknown, link: Link | null = null): unknown {
   return walk(value, (item) => {
     const parcel = parcelOf(item);
     if (parcel === undefined) return undefined;
     const revive = kinds.get(parcel[0]);
     if (revive === undefined) throw new RuntimeError(`nothing here knows what a ${parcel[0]} is`);
-    return revive(parcel[2]);
+    return revive(parcel[2], link);
   });
 }
 

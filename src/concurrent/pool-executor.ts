@@ -5,12 +5,12 @@ import type { Delay } from '../core/types.ts';
 import type { BrokenExecutor } from './errors.ts';
 import { Executor, type ResultOfCall, type ValueOf } from './executor.ts';
 import type { Future } from './futures.ts';
+import { checkNotImporting } from './importing.ts';
 import { Pool } from './pool.ts';
 import type { Started } from './started.ts';
 import { RemoteIterator } from './stream.ts';
 import { checkTarget, isTarget, type ModuleTarget, type Target } from './targets.ts';
 import type { StartedIterator } from './waiting.ts';
-import { checkNotImporting } from './worker-calls.ts';
 import type { WorkerHandle, WorkerListener } from './workers.ts';
 
 /** Options of every executor with workers. */
@@ -62,6 +62,12 @@ function grace(value: Delay | null | undefined, fallback: number | null): number
   return value === null ? null : toSeconds(value, 'cancelGrace');
 }
 
+/** How many calls a worker runs at once, and how many it may have. */
+export interface PoolLimits {
+  readonly concurrency: number;
+  readonly slots: number;
+}
+
 /** What the kinds of executors differ in. */
 export interface PoolKind {
   readonly options: PoolExecutorOptions;
@@ -69,10 +75,7 @@ export interface PoolKind {
   readonly deathMessage: string;
   readonly initializerMessage: string;
   readonly breaksTogether: boolean;
-  readonly start: (
-    listener: WorkerListener,
-    limits: { readonly concurrency: number; readonly slots: number },
-  ) => WorkerHandle;
+  readonly start: (listener: WorkerListener, limits: PoolLimits) => WorkerHandle;
   broken(message: string, cause?: unknown): BrokenExecutor;
 }
 

@@ -305,14 +305,18 @@ export class Pool {
       case FromWorker.PROGRESS: {
         const call = worker.calls.get(entry[1]);
         if (call !== undefined && !call.isAborted)
-          call.future._progress(entry[3] ? unpack(entry[2]) : entry[2]);
+          call.future._progress(entry[3] ? unpack(entry[2], worker.handle.link) : entry[2]);
         break;
       }
       case FromWorker.VALUE: {
         const call = worker.calls.get(entry[1]);
-        if (call !== undefined && !call.isAborted) call.sink?.value(entry[3] ? unpack(entry[2]) : entry[2]);
+        if (call !== undefined && !call.isAborted)
+          call.sink?.value(entry[3] ? unpack(entry[2], worker.handle.link) : entry[2]);
         break;
       }
+      case FromWorker.LINK:
+        worker.handle.link.receive(entry[1]);
+        break;
       case FromWorker.INIT_FAILED:
         this._initializerFailed(unpackError(entry[1]));
         break;

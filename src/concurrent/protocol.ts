@@ -18,6 +18,8 @@ export const ToWorker = {
   INIT: 5,
   /** `[CLOSE]`: end when nothing runs any more. */
   CLOSE: 6,
+  /** `[LINK, messages]`: for live objects. */
+  LINK: 7,
 } as const;
 
 /** The first element of an entry from a worker. */
@@ -38,6 +40,8 @@ export const FromWorker = {
   VALUE: 6,
   /** `[INIT_FAILED, PackedError]` */
   INIT_FAILED: 7,
+  /** `[LINK, messages]`: of live objects. */
+  LINK: 8,
 } as const;
 
 /** Flags of a call. */
@@ -65,7 +69,8 @@ export type ToWorkerEntry =
   | readonly [op: typeof ToWorker.RECALL]
   | readonly [op: typeof ToWorker.CREDIT, id: number, n: number]
   | readonly [op: typeof ToWorker.INIT, placeId: number, args: unknown, flags: number]
-  | readonly [op: typeof ToWorker.CLOSE];
+  | readonly [op: typeof ToWorker.CLOSE]
+  | readonly [op: typeof ToWorker.LINK, messages: readonly unknown[]];
 
 export type FromWorkerEntry =
   | readonly [op: typeof FromWorker.READY]
@@ -75,7 +80,8 @@ export type FromWorkerEntry =
   | readonly [op: typeof FromWorker.RECALLED, ids: readonly number[]]
   | readonly [op: typeof FromWorker.PROGRESS, id: number, value: unknown, hasParcels: boolean]
   | readonly [op: typeof FromWorker.VALUE, id: number, value: unknown, hasParcels: boolean]
-  | readonly [op: typeof FromWorker.INIT_FAILED, error: PackedError];
+  | readonly [op: typeof FromWorker.INIT_FAILED, error: PackedError]
+  | readonly [op: typeof FromWorker.LINK, messages: readonly unknown[]];
 
 /** Calls that take no longer than this count as fast: several may wait in one worker. Milliseconds. */
 export const FAST_CALL_MS = 0.5;

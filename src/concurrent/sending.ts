@@ -24,7 +24,7 @@ export function packArgs(
   flags: number,
   handle: WorkerHandle,
 ): { args: unknown; flags: number; transfer: readonly Transferable[] } {
-  const { value, hasParcels, transfer } = pack(args, handle.way);
+  const { value, hasParcels, transfer } = pack(args, handle.way, handle.link);
   return { args: value, flags: flags | (hasParcels ? CallFlag.PACKED : 0), transfer };
 }
 
@@ -49,7 +49,7 @@ export function asPicklingError(
 function canBePacked(value: unknown, handle: WorkerHandle): boolean {
   try {
     // What is to be moved is looked at without being moved.
-    const { value: plain, transfer } = pack(value, handle.way);
+    const { value: plain, transfer } = pack(value, handle.way, handle.link);
     return transfer.length > 0 || handle.canBeSent(plain);
   } catch {
     return false;

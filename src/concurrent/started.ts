@@ -2,6 +2,7 @@
  * Waits that belong to no loop. What blocks a thread in Python (`join`, `acquire`, `get`, `result`) is a `Started` here: it
  * begins at the call, and can be awaited by a task of any loop and by promise code alike.
  */
+import { futureIn } from '../core/coroutines.ts';
 import { requireLoop } from '../core/events.ts';
 import { CancelledError } from '../core/exceptions.ts';
 import { Future as LoopFuture } from '../core/futures.ts';
@@ -107,6 +108,11 @@ export abstract class LoopFree<T> implements Awaitable<T> {
         else reject(outcome.kind === 'error' ? outcome.error : this._cancelledError());
       });
     });
+  }
+
+  /** @internal For the core, which knows by it that this is no foreign promise. */
+  [futureIn](loop: BaseEventLoop): LoopFuture<T> {
+    return new Follower(this, loop);
   }
 
   /** For `yield*`. */

@@ -14,31 +14,21 @@ export interface Failure {
 
 const waiting = new Set<Failure>();
 
-function forget(failure: Failure): boolean {
-  const isKnown = waiting.delete(failure);
-  if (waiting.size === 0) process.off('exit', reportAll);
-  return isKnown;
-}
-
-function reportAll(): void {
-  waiting.forEach(report);
-}
-
 function report(failure: Failure): void {
-  if (!forget(failure) || failure.retrieved) return;
+  if (!waiting.delete(failure) || failure.retrieved) return;
   const { error } = failure;
   const trace = error instanceof Error ? (error.stack ?? String(error)) : String(error);
   logger.error(`${failure.text}: the error was never retrieved\n${trace}`);
 }
 
 const collected = new FinalizationRegistry<Failure>(report);
+process.once('exit', () => waiting.forEach(report));
 
 /** `owner` has failed. Its error is reported when it is collected, at the latest at the end of the process. */
 export function watchFailure(owner: object, text: string, error: unknown): Failure {
   const failure: Failure = { text, error, retrieved: false };
   // Until its text is read, the stack of an error holds the objects whose methods are on it: `owner` among them.
   if (error instanceof Error) void error.stack;
-  if (waiting.size === 0) process.on('exit', reportAll);
   waiting.add(failure);
   collected.register(owner, failure, failure);
   return failure;
@@ -47,6 +37,6 @@ export function watchFailure(owner: object, text: string, error: unknown): Failu
 /** Somebody has asked for it. */
 export function retrieved(failure: Failure): void {
   failure.retrieved = true;
-  forget(failure);
+  waiting.delete(failure);
   collected.unregister(failure);
 }

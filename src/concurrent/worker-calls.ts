@@ -3,7 +3,7 @@ import type { BaseEventLoop } from '../core/base-events.ts';
 import { type Context, ContextVar, copyContext } from '../core/contextvars.ts';
 import { fromPromise } from '../core/coroutines.ts';
 import type { AbstractEventLoop } from '../core/events.ts';
-import { describe, isBaseError, isCancelledError, RuntimeError } from '../core/exceptions.ts';
+import { describe, isBaseError, isCancelledError } from '../core/exceptions.ts';
 import { typeName } from '../core/format-helpers.ts';
 import { isGeneratorFunction } from '../core/strands.ts';
 import { Runner } from '../core/runners.ts';
@@ -12,6 +12,8 @@ import type { Gen } from '../core/types.ts';
 import type { Claims } from './claims.ts';
 import { missingModules, needsPacking, pack, unpack, type Way } from './crossing.ts';
 import { PicklingError } from './errors.ts';
+import { importModule } from './importing.ts';
+import { Link } from './link.ts';
 import {
   CallFlag,
   FAST_CALL_MS,
@@ -23,7 +25,7 @@ import {
 } from './protocol.ts';
 import { progressListener } from './progress.ts';
 import { type PackedError, packError } from './remote-errors.ts';
-import { type Exports, functionAt, type Place } from './targets.ts';
+import { functionAt, type Place } from './targets.ts';
 import type { Transferable } from 'node:worker_threads';
 
 /** How a worker and its pool hear of each other. */
@@ -103,6 +105,7 @@ export class WorkerCalls {
   #running = 0;
   #isReady = true;
   #isClosing = false;
+  readonly #link = new Link((messages) => void this.#send([FromWorker.LINK, messages]));
   /** The context variables of this worker's modules; of two with one name the newer. */
   readonly #variables = new Map<string, ContextVar<unknown>>();
 
@@ -162,17 +165,15 @@ export class WorkerCalls {
       case ToWorker.CLOSE:
         this.#isClosing = true;
         break;
+      case ToWorker.LINK:
+        this.#link.receive(entry[1]);
+        break;
     }
   }
 
   #load(where: Place): CallPlace {
     const load = async (): Promise<void> => {
-      beginImport();
-      try {
-        place.fn = functionAt(where, (await import(where.module)) as Exports);
-      } finally {
-        endImport();
-      }
+      place.fn = functionAt(where, await importModule(where.module));
       place.isAsync = isAsyncFunction(place.fn);
     };
     const place: CallPlace = {
@@ -242,7 +243,7 @@ export class WorkerCalls {
     await call.place.loading;
     if (!(call.flags & CallFlag.PACKED)) return;
     for (const module of missingModules(call.args)) await import(module);
-    call.args = unpack(call.args);
+    call.args = unpack(call.args, this.#link);
   }
 
   #start(call: Call): void {
@@ -327,6 +328,8 @@ export class WorkerCalls {
   #end(call: Call, entry: FromWorkerEntry): void {
     this.#running--;
     this.#calls.delete(call.id);
+    // What the call has sent to live objects comes before its result.
+    this.#link.flush();
     const problem = this.#send(entry);
     if (problem !== null) {
       const error = new PicklingError(
@@ -391,6 +394,7 @@ export class WorkerCalls {
   async #close(): Promise<void> {
     try {
       await this.#runner.close();
+      await this.#link.drain();
     } finally {
       this.#channel.exit(0);
     }
@@ -449,26 +453,4 @@ function* plainCall(place: CallPlace, fn: AnyFunction, args: unknown[]): Gen<unk
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : describe(error);
-}
-
-// While a worker imports the modules of its calls, they must not start workers in turn: without `isMain` a main module
-// would start processes without end.
-
-let imports = 0;
-
-function beginImport(): void {
-  imports++;
-}
-
-function endImport(): void {
-  imports--;
-}
-
-/** @internal @throws RuntimeError while this worker imports the module of a call. */
-export function checkNotImporting(): void {
-  if (imports === 0) return;
-  throw new RuntimeError(
-    'An attempt has been made to start a worker while a worker imports this module. The module is imported again in ' +
-      'every worker that calls its functions: let only the main program start workers, by if (isMain(import.meta))',
-  );
 }

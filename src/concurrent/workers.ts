@@ -4,8 +4,11 @@ import type { ResourceLimits, Transferable, Worker } from 'node:worker_threads';
 import type * as ChildProcessModule from 'node:child_process';
 import type * as V8 from 'node:v8';
 import type * as WorkerThreads from 'node:worker_threads';
+import { mainModule, workerInfo } from '../host/is-main.ts';
 import { Claims } from './claims.ts';
 import type { Way } from './crossing.ts';
+import { Link } from './link.ts';
+import { ToWorker } from './protocol.ts';
 
 const load = (name: string): unknown => process.getBuiltinModule(name);
 const threads = (): typeof WorkerThreads => load('node:worker_threads') as typeof WorkerThreads;
@@ -16,14 +19,17 @@ const program = new URL('./worker.js', import.meta.url);
 
 /** What a worker is told at its start. */
 export interface WorkerData {
-  /** Marks workers of ours. */
-  readonly asyncioTs: 'pool';
+  /** Marks workers of ours: those of a pool run calls, the other runs one function and ends. */
+  readonly asyncioTs: 'pool' | 'main';
   readonly name: string;
   readonly concurrency: number;
   /** The memory of `Claims`, for a thread of a pool. */
   readonly claims?: SharedArrayBuffer | null;
+  readonly mainModule: string | null;
   /** Whether it ends with the process instead of keeping it alive. */
   readonly daemon?: boolean;
+  /** What a higher layer tells its counterpart there; plain JSON. */
+  readonly notes?: unknown;
 }
 
 /** Who hears of a worker. */
@@ -47,6 +53,8 @@ export interface WorkerOptions {
   readonly daemon?: boolean | undefined;
   /** How many calls may be there at once. */
   readonly slots?: number;
+  readonly role?: WorkerData['asyncioTs'];
+  readonly notes?: unknown;
   readonly resourceLimits?: ResourceLimits | undefined;
   readonly execArgv?: readonly string[] | undefined;
   readonly env?: NodeJS.ProcessEnv | undefined;
@@ -56,6 +64,8 @@ export interface WorkerOptions {
 /** One worker. */
 export interface WorkerHandle {
   readonly way: Way;
+  /** For live objects: what comes for it is the listener's to hand on. */
+  readonly link: Link;
   /** The thread's or process's id. */
   readonly ident: number | null;
   /** Which of its calls have begun; null where no memory can be shared. */
@@ -78,34 +88,49 @@ export function startThread(options: WorkerOptions, listener: WorkerListener): W
 }
 
 /** Start a worker process. */
-export function startProcess(options: WorkerOptions, listener: WorkerListener): WorkerHandle {
+export function startProcess(options: WorkerOptions, listener: WorkerListener): ProcessHandle {
   return new ProcessHandle(options, listener);
+}
+
+/** The workers that keep this process alive. */
+const needed = new Set<WorkerHandle>();
+let waits: (() => void)[] = [];
+
+function forget(handle: WorkerHandle): void {
+  needed.delete(handle);
+  if (needed.size > 0) return;
+  for (const wait of waits.splice(0)) wait();
+}
+
+/** Until no worker keeps this process alive: threads have ended, and executors have no calls that run or wait. */
+export async function whenIdle(): Promise<void> {
+  if (needed.size > 0) await new Promise<void>((resolve) => waits.push(resolve));
+}
+
+function dataOf({ name, concurrency, daemon = false, role = 'pool', notes }: WorkerOptions): WorkerData {
+  return { asyncioTs: role, name, concurrency, daemon, mainModule: mainModule(), notes };
 }
 
 class ThreadHandle implements WorkerHandle {
   readonly way = 'thread';
+  readonly link = new Link((messages) => this.post([[ToWorker.LINK, messages]], []));
   readonly ident: number;
   readonly claims: Claims;
   readonly #worker: Worker;
 
   constructor(options: WorkerOptions, listener: WorkerListener) {
-    const { name, concurrency, slots = 1, daemon = false, resourceLimits, execArgv, env } = options;
+    const { name, slots = 1, resourceLimits, execArgv, env } = options;
     this.claims = new Claims(slots);
-    const data: WorkerData = {
-      asyncioTs: 'pool',
-      name,
-      concurrency,
-      claims: this.claims.memory,
-      daemon,
-    };
     this.#worker = new (threads().Worker)(program, {
-      workerData: data,
+      // A thread is of the process that it is in.
+      workerData: { ...dataOf({ notes: workerInfo()?.notes, ...options }), claims: this.claims.memory },
       name,
       ...(resourceLimits && { resourceLimits }),
       ...(execArgv && { execArgv: [...execArgv] }),
       ...(env && { env }),
     });
     this.ident = this.#worker.threadId;
+    needed.add(this);
     let thrown: unknown;
     this.#worker.on('message', (entries) => listener.onMessage(entries));
     this.#worker.on('error', (error) => {
@@ -116,7 +141,11 @@ class ThreadHandle implements WorkerHandle {
       thrown = error;
       this.kill();
     });
-    this.#worker.on('exit', (code) => listener.onExit({ code, signal: null, error: thrown }));
+    this.#worker.on('exit', (code) => {
+      this.link.close(code === 0);
+      listener.onExit({ code, signal: null, error: thrown });
+      forget(this);
+    });
   }
 
   post(entries: readonly unknown[], transfer: readonly Transferable[]): void {
@@ -133,11 +162,13 @@ class ThreadHandle implements WorkerHandle {
   }
 
   ref(): void {
+    needed.add(this);
     this.#worker.ref();
   }
 
   unref(): void {
     this.#worker.unref();
+    forget(this);
   }
 
   terminate(): void {
@@ -163,31 +194,36 @@ function inheritedOptions(): string[] {
   });
 }
 
-class ProcessHandle implements WorkerHandle {
+export class ProcessHandle implements WorkerHandle {
   readonly way = 'process';
   readonly claims = null;
+  readonly link = new Link((messages) => this.post([[ToWorker.LINK, messages]]));
   readonly #child: ChildProcess;
   readonly #serialize: (value: unknown) => Buffer;
   #hasExited = false;
 
   constructor(options: WorkerOptions, listener: WorkerListener) {
-    const { name, concurrency, execArgv, env, executable } = options;
-    const data: WorkerData = { asyncioTs: 'pool', name, concurrency };
+    const { execArgv, env, executable, role } = options;
+    // A program of its own must not read what is typed for this one.
+    const stdin = role === 'main' ? 'ignore' : 'inherit';
     const forkOptions: ForkOptions = {
       serialization: 'advanced',
-      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      stdio: [stdin, 'inherit', 'inherit', 'ipc'],
       execArgv: [...(execArgv ?? inheritedOptions())],
       ...(env && { env }),
       ...(executable !== undefined && { execPath: executable }),
     };
     this.#serialize = (load('node:v8') as typeof V8).serialize;
-    this.#child = children().fork(program, [JSON.stringify(data)], forkOptions);
+    this.#child = children().fork(program, [JSON.stringify(dataOf(options))], forkOptions);
+    needed.add(this);
     let death: Death | null = null;
     let isDisconnected = false;
     const end = (): void => {
       if (death === null || !isDisconnected || this.#hasExited) return;
       this.#hasExited = true;
+      this.link.close(death.code === 0);
       listener.onExit(death);
+      forget(this);
     };
     this.#child.on('message', (entries) => listener.onMessage(entries));
     // Its last messages may come after its end, and are read before the channel says that it is closed.
@@ -229,6 +265,8 @@ class ProcessHandle implements WorkerHandle {
   }
 
   ref(): void {
+    if (this.#hasExited) return;
+    needed.add(this);
     this.#child.ref();
     this.#child.channel?.ref();
   }
@@ -236,6 +274,12 @@ class ProcessHandle implements WorkerHandle {
   unref(): void {
     this.#child.unref();
     this.#child.channel?.unref();
+    forget(this);
+  }
+
+  /** As Ctrl-C. */
+  interrupt(): void {
+    this.#child.kill('SIGINT');
   }
 
   terminate(): void {

@@ -1,4 +1,5 @@
 /** Coroutines in both styles. Counterpart: `asyncio/coroutines.py`, and the interpreter's coroutine objects. */
+import type { BaseEventLoop } from './base-events.ts';
 import { CancelledError, RuntimeError, unwrapAbort } from './exceptions.ts';
 import { repr } from './format-helpers.ts';
 import { Future, isfuture } from './futures.ts';
@@ -258,7 +259,8 @@ export class FunctionCoroutine<T> extends BaseCoroutine<T> {
   }
 
   /** What is no promise: one of our awaitables, which is driven in place of this, or another thenable, or a value. */
-  private adopt(result: unknown): IteratorResult<Suspend, T> {
+  private adopt(given: unknown): IteratorResult<Suspend, T> {
+    const result = inLoop(given, (this.#driver as Driver)._loop);
     if (isOurs(result)) {
       const runnable =
         isGenerator(result) || result instanceof BaseCoroutine ? claim(result) : result[Symbol.iterator]();
@@ -394,6 +396,17 @@ export function isGenerator(obj: unknown): obj is Gen<unknown> {
 function isOurs(obj: unknown): obj is Iterable<Suspend, unknown, unknown> {
   if (typeof obj !== 'object' || obj === null) return false;
   return obj instanceof BaseCoroutine || obj instanceof Future || isGenerator(obj);
+}
+
+/** The method of awaitables that belong to no loop: gives a future of `loop` that ends as they do, and passes cancellation on. */
+export const futureIn: unique symbol = Symbol('asyncio-ts: future in');
+
+/** What stands for `obj` in `loop`. */
+function inLoop(obj: unknown, loop: BaseEventLoop): unknown {
+  const follow = (obj as { [futureIn]?: (loop: BaseEventLoop) => Future<any> } | null | undefined)?.[
+    futureIn
+  ];
+  return follow === undefined ? obj : follow.call(obj, loop);
 }
 
 /** Take a coroutine or generator object for a driver: nobody else may run it. */
@@ -595,6 +608,8 @@ export function fromPromise<T>(
   promise: PromiseLike<T> | ((signal: AbortSignal) => PromiseLike<T>),
 ): Future<T> {
   const loop = requireLoop();
+  const own = inLoop(promise, loop);
+  if (own !== promise) return own as Future<T>;
   const future = new PromiseFuture<T>(loop._own);
   if (typeof promise === 'function') {
     future.start(promise);

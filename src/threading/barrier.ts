@@ -5,7 +5,7 @@ import { repr } from '../core/format-helpers.ts';
 import type { Delay } from '../core/types.ts';
 import { type Parcel, registerKind } from '../concurrent/crossing.ts';
 import { Started } from '../concurrent/started.ts';
-import { enter, OUTSIDE } from './section.ts';
+import { OUTSIDE, rest, STORES_IN_ORDER, ticket } from './section.ts';
 import { SharedObject, sharedWords } from './shared.ts';
 import { secondsOf } from './timeouts.ts';
 import { NOT_YET, type NotYet, Watch } from './watch.ts';
@@ -134,13 +134,17 @@ export class Barrier extends SharedObject {
     const what = 'Barrier.wait()';
     const seconds = secondsOf(timeout) ?? this.#timeout;
     const words = this.#words;
-    enter(words, SECTION);
+    const me = ticket();
+    for (let tries = 0; Atomics.compareExchange(words, SECTION, OUTSIDE, me) !== OUTSIDE; tries++) {
+      rest(words, SECTION, tries);
+    }
     const isBroken = words[STATE] === BROKEN;
     const round = words[ROUND] as number;
     const index = words[COUNT] as number;
     const parties = words[PARTIES] as number;
     if (!isBroken && index < parties) words[COUNT] = index + 1;
-    Atomics.store(words, SECTION, OUTSIDE);
+    if (STORES_IN_ORDER) words[SECTION] = OUTSIDE;
+    else Atomics.store(words, SECTION, OUTSIDE);
 
     if (isBroken) return Started._failed(what, new BrokenBarrierError());
     if (index >= parties) throw new RuntimeError('the action of a barrier cannot wait at the barrier');
@@ -188,7 +192,10 @@ export class Barrier extends SharedObject {
   #end(round: number, how: number, state: number): void {
     const words = this.#words;
     const place = round & (ENDS_LENGTH - 1);
-    enter(words, SECTION);
+    const me = ticket();
+    for (let tries = 0; Atomics.compareExchange(words, SECTION, OUTSIDE, me) !== OUTSIDE; tries++) {
+      rest(words, SECTION, tries);
+    }
     const isNow = words[ROUND] === round;
     if (isNow) {
       words[ENDS + place] = how === FULL_IN_ORDER && words[HAS_GAPS] === 1 ? FULL_WITH_GAPS : how;
@@ -196,21 +203,26 @@ export class Barrier extends SharedObject {
       words[COUNT] = 0;
       words[HAS_GAPS] = 0;
       words[STATE] = state;
-      Atomics.store(words, ROUND, (round + 1) | 0);
+      words[ROUND] = (round + 1) | 0;
     }
-    Atomics.store(words, SECTION, OUTSIDE);
+    if (STORES_IN_ORDER) words[SECTION] = OUTSIDE;
+    else Atomics.store(words, SECTION, OUTSIDE);
     if (isNow) Atomics.notify(words, ROUND);
   }
 
   #withdraw(round: number, index: number): void {
     const words = this.#words;
-    enter(words, SECTION);
+    const me = ticket();
+    for (let tries = 0; Atomics.compareExchange(words, SECTION, OUTSIDE, me) !== OUTSIDE; tries++) {
+      rest(words, SECTION, tries);
+    }
     if (words[ROUND] === round) {
       const count = (words[COUNT] as number) - 1;
       words[COUNT] = count;
       words[HAS_GAPS] = count === 0 ? 0 : index === count ? (words[HAS_GAPS] as number) : 1;
     }
-    Atomics.store(words, SECTION, OUTSIDE);
+    if (STORES_IN_ORDER) words[SECTION] = OUTSIDE;
+    else Atomics.store(words, SECTION, OUTSIDE);
   }
 
   /**

@@ -18,7 +18,7 @@ export const detached = AsyncLocalStorage.snapshot();
 
 /** Something that waits, or has waited. */
 export interface Patient {
-  /** Once in a while: look whether there is something to do. Returns whether to come again. */
+  /** @internal Once in a while: look whether there is something to do. Returns whether to come again. */
   _look(): boolean;
 }
 

@@ -19,7 +19,6 @@ export {
   settrace,
   settraceAllThreads,
 } from './impossible.ts';
-export { doNothing, runSubclass, runTimer } from './runners.ts';
 export { stackSize } from './stack-size.ts';
 export {
   activeCount,

@@ -2,7 +2,7 @@
 import { crossTo, type Crossing, type Parcel, registerKind, type Way } from '../concurrent/crossing.ts';
 
 class ThreadLocal implements Crossing {
-  /** @internal The other thread gets an empty one. */
+  /** The other thread gets an empty one. */
   [crossTo](_way: Way): Parcel {
     return { kind: 'threading.local', module: import.meta.url, data: null };
   }

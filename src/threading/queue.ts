@@ -1,48 +1,24 @@
 /** Queues between threads. Counterpart: `queue.py`. */
 import { isLess } from '../core/comparing.ts';
-import { brand } from '../core/exceptions.ts';
+import { RuntimeError } from '../core/exceptions.ts';
 import { repr } from '../core/format-helpers.ts';
 import type { Delay } from '../core/types.ts';
 import { type Parcel, registerKind } from '../concurrent/crossing.ts';
+import { Empty, Full, ShutDown } from '../concurrent/queue-errors.ts';
 import { Started } from '../concurrent/started.ts';
-import { decode, decodeForOrder, encode } from './items.ts';
+import { ask, attached, detach, listen, stopAsking } from './attachments.ts';
+import { Alarm } from './heartbeat.ts';
+import { decode, decodeForOrder, encode, memoryKey } from './items.ts';
 import { SharedObject } from './shared.ts';
-import { DONE, DONES, FULL, GETS, PUTS, SHUT_DOWN, Store, type StoreMemory } from './store.ts';
+import { DONE, DONES, FULL, GETS, PUTS, SHUT_DOWN, Store, type StoreMemory, type Taken } from './store.ts';
 import { secondsOf } from './timeouts.ts';
 import { NOT_YET, type NotYet, type Terms, Watch } from './watch.ts';
 
-/**
- * There is no item.
- *
- * Source: CPython 3.14 `queue.Empty`.
- */
-export class Empty extends Error {
-  static {
-    brand(this, 'Empty');
-  }
-}
+export { Empty, Full, ShutDown };
 
-/**
- * There is no room.
- *
- * Source: CPython 3.14 `queue.Full`.
- */
-export class Full extends Error {
-  static {
-    brand(this, 'Full');
-  }
-}
-
-/**
- * The queue was shut down.
- *
- * Source: CPython 3.14 `queue.ShutDown`.
- */
-export class ShutDown extends Error {
-  static {
-    brand(this, 'ShutDown');
-  }
-}
+/** How long others have time to answer, and how often they are asked. */
+const QUESTION_SECONDS = 0.5;
+const MOST_QUESTIONS = 10;
 
 /** What all queues are: shared memory, and those of this thread who wait for it. */
 abstract class BaseQueue<T> extends SharedObject {
@@ -50,6 +26,9 @@ abstract class BaseQueue<T> extends SharedObject {
   readonly #getters: Watch;
   readonly #putters: Watch;
   #takeTerms: Terms<T> | null = null;
+  /** The key of shared memory that is asked for; until it comes, nothing is taken here. */
+  #awaited: string | null = null;
+  #questions = 0;
 
   constructor(store: Store) {
     super();
@@ -68,11 +47,12 @@ abstract class BaseQueue<T> extends SharedObject {
   /** An item on its way in. */
   #prepare(item: T): { readonly attempt: () => void | NotYet; readonly discard: () => void } {
     const store = this._store;
-    const { bytes, kind, empty } = encode(item);
+    const { bytes, kind, empty, discard: forget } = encode(item);
     let slot = store.fill(bytes, kind);
     const discard = (): void => {
       if (slot !== 0) store.free(slot);
       slot = 0;
+      forget?.();
     };
     const attempt = (): void | NotYet => {
       let outcome: number;
@@ -112,11 +92,48 @@ abstract class BaseQueue<T> extends SharedObject {
   }
 
   readonly #take = (): T | NotYet => {
+    if (this.#awaited !== null) return NOT_YET;
     const taken = this._store.take();
-    if (taken !== null) return decode(taken.bytes, taken.kind) as T;
-    if (this._store.outcome === SHUT_DOWN) throw new ShutDown();
-    return NOT_YET;
+    if (taken === null) {
+      if (this._store.outcome === SHUT_DOWN) throw new ShutDown();
+      return NOT_YET;
+    }
+    const { bytes, kind } = taken;
+    const key = memoryKey(bytes, kind);
+    if (key === null) return decode(bytes, kind) as T;
+    const memory = attached(key);
+    if (memory === undefined) {
+      this.#await(key, taken);
+      return NOT_YET;
+    }
+    this.#questions = 0;
+    detach(key);
+    return decode(bytes, kind, memory) as T;
   };
+
+  /**
+   * This thread has not heard of the shared memory of an item, since it came to the queue later. The item goes back, and
+   * whoever has the memory is asked for it.
+   */
+  #await(key: string, { bytes, kind }: Taken): void {
+    if (++this.#questions > MOST_QUESTIONS) {
+      this.#questions = 0;
+      throw new RuntimeError(
+        'the thread that put this item has ended, and the shared memory in it went along',
+      );
+    }
+    const slot = this._store.fill(bytes, kind);
+    if (this._link(slot, decodeForOrder(bytes, kind), true) !== DONE) this._store.free(slot);
+    this.#awaited = key;
+    const goOn = (): void => {
+      alarm.stop();
+      stopAsking(key);
+      this.#awaited = null;
+      this.#getters.poll();
+    };
+    const alarm = new Alarm(QUESTION_SECONDS, goOn);
+    ask(key, goOn);
+  }
 
   /** @internal */
   protected _get(timeout: number | null): Started<T> {
@@ -132,9 +149,10 @@ abstract class BaseQueue<T> extends SharedObject {
 
   /** @internal An item that was taken, and nobody has seen. */
   #putBack(item: T): void {
-    const { bytes, kind } = encode(item);
+    const { bytes, kind, discard } = encode(item);
     const slot = this._store.fill(bytes, kind);
     if (this._link(slot, item, true) === DONE) return;
+    discard?.();
     // The items were dropped meanwhile: this one is, too.
     this._store.free(slot);
     this._store.finish();
@@ -187,8 +205,9 @@ function limit(maxsize: number): number {
 /**
  * Hands items from thread to thread, first in, first out. Every thread that has it can put and get.
  *
- * Items are cloned, as arguments of threads are: plain data, dates, maps, sets, errors, buffers; and locks, queues and
- * the like of this package. Functions, `MessagePort`s and raw `SharedArrayBuffer`s cannot be items.
+ * Items are cloned, as arguments of threads are: plain data, dates, maps, sets, errors, buffers. Locks, queues and the
+ * like of this package, and `SharedArrayBuffer`s, are shared. Functions, `MessagePort`s and other objects of the host
+ * cannot be items, nor typed arrays on a `SharedArrayBuffer`: send the buffer.
  *
  * ```ts
  * const jobs = new queue.Queue<Job>(10);
@@ -336,6 +355,7 @@ export class Queue<T> extends BaseQueue<T> implements AsyncIterable<T> {
 
   /** @internal */
   protected _parcel(): Parcel {
+    listen();
     return {
       kind: 'queue.Queue',
       module: import.meta.url,
@@ -522,6 +542,7 @@ export class SimpleQueue<T> extends BaseQueue<T> {
 
   /** @internal */
   protected _parcel(): Parcel {
+    listen();
     return {
       kind: 'queue.SimpleQueue',
       module: import.meta.url,
@@ -535,7 +556,14 @@ interface Data {
   readonly memory: StoreMemory;
 }
 
-registerKind('queue.Queue', ({ maxsize, memory }: Data) => new Queue(maxsize, memory));
-registerKind('queue.PriorityQueue', ({ maxsize, memory }: Data) => new PriorityQueue(maxsize, memory));
-registerKind('queue.LifoQueue', ({ maxsize, memory }: Data) => new LifoQueue(maxsize, memory));
-registerKind('queue.SimpleQueue', ({ memory }: Data) => new SimpleQueue(memory));
+function register(kind: string, revive: (data: Data) => object): void {
+  registerKind(kind, (data: Data) => {
+    listen();
+    return revive(data);
+  });
+}
+
+register('queue.Queue', ({ maxsize, memory }) => new Queue(maxsize, memory));
+register('queue.PriorityQueue', ({ maxsize, memory }) => new PriorityQueue(maxsize, memory));
+register('queue.LifoQueue', ({ maxsize, memory }) => new LifoQueue(maxsize, memory));
+register('queue.SimpleQueue', ({ memory }) => new SimpleQueue(memory));

@@ -1,13 +1,13 @@
-/** What threads call that have no plain target. The package's entry exports these functions: workers import them from there. */
+/** What threads call that have no plain target. Workers import this module by itself. */
 import { iscoroutine } from '../core/coroutines.ts';
 import { createTask } from '../core/tasks.ts';
 import { type Exports, functionAt, type Place } from '../concurrent/targets.ts';
 import type { Event } from './event.ts';
 import type { Thread } from './thread.ts';
 
-/** @internal One of these functions, as a target. */
+/** One of these functions, as a target. */
 export function runnerPlace(name: 'runSubclass' | 'runTimer' | 'doNothing'): Place {
-  return { module: new URL('./threading/index.js', import.meta.url).href, name, text: null };
+  return { module: import.meta.url, name, text: null };
 }
 
 /** What a function of any kind gave: a generator is a coroutine, and is run. */
@@ -19,13 +19,13 @@ async function find(place: Place): Promise<(...args: unknown[]) => unknown> {
   return functionAt(place, (await import(place.module)) as Exports);
 }
 
-/** @internal Calls the `run` of an object made of the class at `place` and its fields. */
+/** Calls the `run` of an object made of the class at `place` and its fields. */
 export async function runSubclass(place: Place, fields: Record<string, unknown>): Promise<unknown> {
   const { prototype } = (await find(place)) as unknown as { prototype: Thread };
   return settle(Object.assign(Object.create(prototype) as Thread, fields).run());
 }
 
-/** @internal Calls the function at `place` when `seconds` are over, unless `finished` is set before. */
+/** Calls the function at `place` when `seconds` are over, unless `finished` is set before. */
 export async function runTimer(
   finished: Event,
   seconds: number,
@@ -40,5 +40,5 @@ export async function runTimer(
   }
 }
 
-/** @internal */
+/** The target of those who have none. */
 export function doNothing(): void {}

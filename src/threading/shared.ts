@@ -15,7 +15,7 @@ export abstract class SharedObject implements Crossing {
   /** @internal From what the other thread makes its own. */
   protected abstract _parcel(): Parcel;
 
-  /** @internal */
+  /** How it goes to another thread. @throws RuntimeError on the way to a process. */
   [crossTo](way: Way): Parcel {
     if (way === 'thread') return this._parcel();
     const { name } = this.constructor;

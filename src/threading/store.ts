@@ -4,9 +4,10 @@
  *
  * The state changes in sections that one thread at a time is in, for moments (`section.ts`). Bytes are written and read
  * outside of them, in slots that belong to one thread then: a slot is allocated, filled and linked; or unlinked, read and
- * freed. What is terminated on the way leaves no more behind than an unused slot.
+ * freed. A thread that is
+ * terminated on the way leaves no more behind than a slot that nobody uses.
  */
-import { enter, OUTSIDE } from './section.ts';
+import { OUTSIDE, rest, STORES_IN_ORDER, ticket } from './section.ts';
 import { type GrowableMemory, growableMemory } from './shared.ts';
 
 const SECTION = 0;
@@ -132,19 +133,25 @@ export class Store {
   /** A slot that holds an item, and is not in the queue yet. */
   fill(item: Uint8Array, kind: number): number {
     const size = sizeClass(item.length + SLOT_HEADER_BYTES);
+    const room = 2 ** size;
     if (size > 30)
       throw new RangeError(`an item of ${item.length} bytes is too large for a queue between threads`);
     for (;;) {
       const words = this.#words;
-      enter(words, SECTION);
+      const seen = this.#bytes.length;
+      const me = ticket();
+      for (let tries = 0; Atomics.compareExchange(words, SECTION, OUTSIDE, me) !== OUTSIDE; tries++) {
+        rest(words, SECTION, tries);
+      }
       let slot = words[FREE + size] as number;
       const isNew = slot === 0;
       if (isNew) slot = words[BREAK] as number;
-      const end = isNew ? slot + 2 ** size : (words[BREAK] as number);
-      const fits = end <= this.#bytes.length;
+      const end = isNew ? slot + room : (words[BREAK] as number);
+      const fits = end <= seen;
       if (fits && isNew) words[BREAK] = end;
       if (fits && !isNew) words[FREE + size] = words[slot / BYTES + NEXT] as number;
-      Atomics.store(words, SECTION, OUTSIDE);
+      if (STORES_IN_ORDER) words[SECTION] = OUTSIDE;
+      else Atomics.store(words, SECTION, OUTSIDE);
       if (fits) {
         const place = slot / BYTES;
         words[place + NUMBER] = Atomics.add(words, LAST_NUMBER, 1) + 1;
@@ -163,10 +170,14 @@ export class Store {
     const words = this.#words;
     const place = slot / BYTES;
     const list = FREE + (words[place + SIZE_CLASS] as number);
-    enter(words, SECTION);
+    const me = ticket();
+    for (let tries = 0; Atomics.compareExchange(words, SECTION, OUTSIDE, me) !== OUTSIDE; tries++) {
+      rest(words, SECTION, tries);
+    }
     words[place + NEXT] = words[list] as number;
     words[list] = slot;
-    Atomics.store(words, SECTION, OUTSIDE);
+    if (STORES_IN_ORDER) words[SECTION] = OUTSIDE;
+    else Atomics.store(words, SECTION, OUTSIDE);
   }
 
   /**
@@ -180,15 +191,19 @@ export class Store {
     for (;;) {
       const words = this.#words;
       const place = slot / BYTES;
+      const seen = this.#bytes.length;
       let outcome = DONE;
-      enter(words, SECTION);
+      const me = ticket();
+      for (let tries = 0; Atomics.compareExchange(words, SECTION, OUTSIDE, me) !== OUTSIDE; tries++) {
+        rest(words, SECTION, tries);
+      }
       const size = words[SIZE] as number;
       const maxsize = words[MAXSIZE] as number;
       const last = words[LAST] as number;
       const shutdown = words[SHUTDOWN] as number;
       if (shutdown === NO_ITEMS || (shutdown !== 0 && !isBack)) outcome = SHUT_DOWN;
       else if (maxsize > 0 && size >= maxsize && !isBack) outcome = FULL;
-      else if ((words[BREAK] as number) > this.#bytes.length) outcome = NO_ROOM;
+      else if ((words[BREAK] as number) > seen) outcome = NO_ROOM;
       else {
         words[place + NEXT] = isLast || size === 0 ? 0 : (words[FIRST] as number);
         if (isLast && size > 0) words[last / BYTES + NEXT] = slot;
@@ -196,9 +211,10 @@ export class Store {
         if (isLast || size === 0) words[LAST] = slot;
         words[SIZE] = size + 1;
         if (!isBack) words[UNFINISHED] = (words[UNFINISHED] as number) + 1;
-        Atomics.store(words, PUTS, ((words[PUTS] as number) + 1) | 0);
+        words[PUTS] = ((words[PUTS] as number) + 1) | 0;
       }
-      Atomics.store(words, SECTION, OUTSIDE);
+      if (STORES_IN_ORDER) words[SECTION] = OUTSIDE;
+      else Atomics.store(words, SECTION, OUTSIDE);
       if (outcome === DONE) Atomics.notify(words, PUTS, 1);
       if (outcome !== NO_ROOM) return outcome;
       this.#grow(0);
@@ -216,27 +232,33 @@ export class Store {
       const inserts = Atomics.load(words, INSERTS);
       const found = this.#search(inserts, goesBefore);
       if (found < 0) continue;
-      let outcome = DONE;
-      enter(words, SECTION);
       const order = this.#order as Int32Array;
+      const orderSeen = order.length;
+      let outcome = DONE;
+      const me = ticket();
+      for (let tries = 0; Atomics.compareExchange(words, SECTION, OUTSIDE, me) !== OUTSIDE; tries++) {
+        rest(words, SECTION, tries);
+      }
       const size = words[SIZE] as number;
       const maxsize = words[MAXSIZE] as number;
       const shutdown = words[SHUTDOWN] as number;
       if (shutdown === NO_ITEMS || (shutdown !== 0 && !isBack)) outcome = SHUT_DOWN;
       else if (maxsize > 0 && size >= maxsize && !isBack) outcome = FULL;
       else if (words[INSERTS] !== inserts) outcome = CHANGED;
-      else if (size >= order.length) outcome = NO_ROOM;
+      else if (size >= orderSeen) outcome = NO_ROOM;
       else {
         // Those that have gone meanwhile went before it.
         const position = found > size ? size : found;
-        order.copyWithin(position + 1, position, size);
+        // The one call in a section: without it a loop would be here. Terminated before it, nothing has changed.
+        if (position < size) order.copyWithin(position + 1, position, size);
         order[position] = slot;
         words[SIZE] = size + 1;
         if (!isBack) words[UNFINISHED] = (words[UNFINISHED] as number) + 1;
-        Atomics.store(words, INSERTS, (inserts + 1) | 0);
-        Atomics.store(words, PUTS, ((words[PUTS] as number) + 1) | 0);
+        words[INSERTS] = (inserts + 1) | 0;
+        words[PUTS] = ((words[PUTS] as number) + 1) | 0;
       }
-      Atomics.store(words, SECTION, OUTSIDE);
+      if (STORES_IN_ORDER) words[SECTION] = OUTSIDE;
+      else Atomics.store(words, SECTION, OUTSIDE);
       if (outcome === DONE) Atomics.notify(words, PUTS, 1);
       if (outcome < NO_ROOM) return outcome;
       if (outcome === NO_ROOM) this.#growOrder(size + 1);
@@ -266,14 +288,20 @@ export class Store {
   /** Whether a new item goes before that at `position`; null if that cannot be said any more. */
   #asks(position: number, inserts: number, goesBefore: GoesBefore): boolean | null {
     const words = this.#words;
-    enter(words, SECTION);
+    const order = this.#order as Int32Array;
+    const seen = this.#bytes.length;
+    const orderSeen = order.length;
+    const me = ticket();
+    for (let tries = 0; Atomics.compareExchange(words, SECTION, OUTSIDE, me) !== OUTSIDE; tries++) {
+      rest(words, SECTION, tries);
+    }
     const size = words[SIZE] as number;
-    const isSeen =
-      (words[BREAK] as number) <= this.#bytes.length && size <= (this.#order as Int32Array).length;
-    const slot = isSeen && position < size ? ((this.#order as Int32Array)[position] as number) : 0;
+    const isSeen = (words[BREAK] as number) <= seen && size <= orderSeen;
+    const slot = isSeen && position < size ? (order[position] as number) : 0;
     const isSame = words[INSERTS] === inserts;
     const gets = words[GETS];
-    Atomics.store(words, SECTION, OUTSIDE);
+    if (STORES_IN_ORDER) words[SECTION] = OUTSIDE;
+    else Atomics.store(words, SECTION, OUTSIDE);
     if (!isSeen) {
       this.#grow(0);
       this.#growOrder(size);
@@ -312,21 +340,27 @@ export class Store {
     for (;;) {
       const words = this.#words;
       const order = this.#order;
+      const seen = this.#bytes.length;
+      const orderSeen = order === null ? 0 : order.length;
       let slot = 0;
       let outcome = DONE;
-      enter(words, SECTION);
+      const me = ticket();
+      for (let tries = 0; Atomics.compareExchange(words, SECTION, OUTSIDE, me) !== OUTSIDE; tries++) {
+        rest(words, SECTION, tries);
+      }
       const size = words[SIZE] as number;
       if (size === 0) outcome = words[SHUTDOWN] === 0 ? EMPTY : SHUT_DOWN;
-      else if ((words[BREAK] as number) > this.#bytes.length) outcome = NO_ROOM;
-      else if (order !== null && size > order.length) outcome = NO_ROOM;
+      else if ((words[BREAK] as number) > seen) outcome = NO_ROOM;
+      else if (order !== null && size > orderSeen) outcome = NO_ROOM;
       else {
         slot = (order === null ? words[FIRST] : order[size - 1]) as number;
         if (order === null) words[FIRST] = words[slot / BYTES + NEXT] as number;
         words[SIZE] = size - 1;
-        Atomics.store(words, GETS, ((words[GETS] as number) + 1) | 0);
+        words[GETS] = ((words[GETS] as number) + 1) | 0;
       }
       const maxsize = words[MAXSIZE] as number;
-      Atomics.store(words, SECTION, OUTSIDE);
+      if (STORES_IN_ORDER) words[SECTION] = OUTSIDE;
+      else Atomics.store(words, SECTION, OUTSIDE);
       if (outcome === NO_ROOM) {
         this.#grow(0);
         if (order !== null) this.#growOrder(size);
@@ -341,13 +375,17 @@ export class Store {
   /** The work on one item is done. Returns whether there was one. */
   finish(count = 1): boolean {
     const words = this.#words;
-    enter(words, SECTION);
+    const me = ticket();
+    for (let tries = 0; Atomics.compareExchange(words, SECTION, OUTSIDE, me) !== OUTSIDE; tries++) {
+      rest(words, SECTION, tries);
+    }
     const unfinished = words[UNFINISHED] as number;
     const isRight = unfinished >= count;
     if (isRight) words[UNFINISHED] = unfinished - count;
     const isDone = isRight && unfinished === count;
-    if (isDone) Atomics.store(words, DONES, ((words[DONES] as number) + 1) | 0);
-    Atomics.store(words, SECTION, OUTSIDE);
+    if (isDone) words[DONES] = ((words[DONES] as number) + 1) | 0;
+    if (STORES_IN_ORDER) words[SECTION] = OUTSIDE;
+    else Atomics.store(words, SECTION, OUTSIDE);
     if (isDone) Atomics.notify(words, DONES);
     return isRight;
   }
@@ -355,7 +393,10 @@ export class Store {
   /** No more items come; with `immediate` those that are there are dropped. */
   shutDown(immediate: boolean): void {
     const words = this.#words;
-    enter(words, SECTION);
+    const me = ticket();
+    for (let tries = 0; Atomics.compareExchange(words, SECTION, OUTSIDE, me) !== OUTSIDE; tries++) {
+      rest(words, SECTION, tries);
+    }
     const size = words[SIZE] as number;
     const first = words[FIRST] as number;
     const unfinished = words[UNFINISHED] as number;
@@ -363,11 +404,12 @@ export class Store {
     if (immediate) {
       words[SIZE] = 0;
       words[UNFINISHED] = unfinished > size ? unfinished - size : 0;
-      Atomics.store(words, DONES, ((words[DONES] as number) + 1) | 0);
+      words[DONES] = ((words[DONES] as number) + 1) | 0;
     }
-    Atomics.store(words, PUTS, ((words[PUTS] as number) + 1) | 0);
-    Atomics.store(words, GETS, ((words[GETS] as number) + 1) | 0);
-    Atomics.store(words, SECTION, OUTSIDE);
+    words[PUTS] = ((words[PUTS] as number) + 1) | 0;
+    words[GETS] = ((words[GETS] as number) + 1) | 0;
+    if (STORES_IN_ORDER) words[SECTION] = OUTSIDE;
+    else Atomics.store(words, SECTION, OUTSIDE);
     Atomics.notify(words, PUTS);
     Atomics.notify(words, GETS);
     Atomics.notify(words, DONES);

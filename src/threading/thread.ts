@@ -9,10 +9,10 @@ import { Context } from '../core/contextvars.ts';
 import { RuntimeError } from '../core/exceptions.ts';
 import { repr } from '../core/format-helpers.ts';
 import type { Delay } from '../core/types.ts';
+import { checkNotImporting } from '../concurrent/importing.ts';
 import { Started } from '../concurrent/started.ts';
 import { checkTarget, type Place, placeOf, type Target, targetName } from '../concurrent/targets.ts';
 import { Timer as HostTimer } from '../concurrent/timer.ts';
-import { checkNotImporting } from '../concurrent/worker-calls.ts';
 import { reportThreadError } from './excepthook.ts';
 import { classOfThis, nameOfThis, threadIdOfThis, isDaemonThis, isMain } from './identity.ts';
 import { runnerPlace } from './runners.ts';
@@ -113,7 +113,7 @@ export class Thread<A extends unknown[] = any[]> {
 
   /** Ends when the thread runs, which is some milliseconds after `start()`. Source: asyncio-ts. */
   get started(): Started<void> {
-    return this._whenStarted;
+    return this._waitUntil('Thread.started', this._whenStarted, null);
   }
 
   /**
@@ -165,6 +165,11 @@ export class Thread<A extends unknown[] = any[]> {
     if (this === ownThread) throw new RuntimeError('cannot join current thread');
     const seconds = secondsOf(timeout);
     if (this._state === 'stopped') return Started._of<void>('Thread.join()', undefined);
+    return this._waitUntil('Thread.join()', this._whenEnded, seconds);
+  }
+
+  /** @internal Wait until `event`, for `seconds` at most. */
+  _waitUntil(what: string, event: Started<void>, seconds: number | null): Started<void> {
     // A daemon by itself does not keep the process alive; who waits for it does.
     this._run?.hold();
     const timer = seconds === null ? null : new HostTimer(seconds, () => wait._resolve());
@@ -172,8 +177,8 @@ export class Thread<A extends unknown[] = any[]> {
       timer?.cancel();
       this._run?.release();
     };
-    const wait: Started<void> = new Started<void>('Thread.join()', { withdraw: release });
-    this._whenEnded._whenEnded(() => wait._resolve());
+    const wait: Started<void> = new Started<void>(what, { withdraw: release });
+    event._whenEnded(() => wait._resolve());
     wait._whenEnded((outcome) => {
       if (outcome.kind !== 'cancelled') release();
     });

@@ -193,7 +193,7 @@ export class Watch implements Patient {
     else this.#arm();
   };
 
-  /** @internal */
+  /** As the heartbeat asks. */
   _look(): boolean {
     if (this.#waiters.size > 0) this.poll();
     // Others that this wakes look and go on waiting; there is no waking oneself alone.

@@ -19,6 +19,10 @@ describe('the tour', () => {
     const names = (await linesOf('tour', ['--list'])).map((line) => line.split(/ {2,}/)[0]);
     assert.deepEqual(names, [
       'blocking',
+      'processes --maxdelay 2',
+      'threads --maxdelay 2',
+      'tasks --maxdelay 2',
+      'three-ways --maxdelay 1',
       'sleep',
       'loop-time',
       'loop-time --virtual',
@@ -48,7 +52,7 @@ describe('the tour', () => {
     assert.match((await linesOf('tour', ['--help'])).join('\n'), /^usage: tour/);
     const unknown = await runExample('tour', ['--only', 'nothing']);
     assert.equal(unknown.code, 2);
-    assert.match(unknown.stderr, /^tour: there is no example 'nothing'; there are blocking, sleep,/);
+    assert.match(unknown.stderr, /^tour: there is no example 'nothing'; there are blocking, processes,/);
     assert.equal((await runExample('tour', ['--nothing'])).code, 2);
   });
 
