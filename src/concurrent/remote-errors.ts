@@ -44,7 +44,8 @@ function packDeep(error: Error, canBeSent: (value: unknown) => boolean, depth: n
     return { value: !isError(value) && canBeSent(value) ? value : exceptions.describe(value) };
   };
   return {
-    name: String(error.name),
+    // A program may have made it anything.
+    name: `${error.name as unknown}`,
     message: exceptions.messageOf(error),
     stack: typeof error.stack === 'string' ? error.stack : undefined,
     classes: classNames(error),

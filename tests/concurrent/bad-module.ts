@@ -1,3 +1,6 @@
 /** A module whose import fails. */
-throw new RangeError('this module cannot be imported');
-export {};
+export const never = fail();
+
+function fail(): number {
+  throw new RangeError('this module cannot be imported');
+}

@@ -142,7 +142,7 @@ test('P64 H58 what cannot be sent fails its call alone, on the way there and bac
     const badArgs = [
       executor.submit(targets.echo, () => {}),
       executor.submit(targets.echo, { deep: [Symbol('s')] }),
-      executor.submit<unknown[], unknown>(targets.echo as () => unknown, 1, new WeakMap()),
+      executor.submit<unknown[], unknown>(targets.echo, 1, new WeakMap()),
     ];
     good.push(executor.submit(targets.add, 2, 2));
     const badResults = ['function', 'nested', 'symbol', 'weak'].map((kind) =>

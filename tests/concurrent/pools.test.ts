@@ -137,7 +137,7 @@ onBoth(
     assert.match(custom.stack as string, /targets\.(js|ts)/);
     const cause = await fails('cause');
     assert.ok(cause instanceof TypeError && cause.cause instanceof RangeError);
-    assert.equal((cause.cause as Error).cause, 'text');
+    assert.equal(cause.cause.cause, 'text');
     const group = await fails('group');
     assert.ok(group instanceof AggregateError && group.errors[0] instanceof TypeError);
     assert.deepEqual({ ...(await fails('code')) }, { code: 'ENOENT', errno: -2 });
@@ -150,7 +150,7 @@ onBoth(
     // As in Python, it is the call's error, and the worker goes on.
     const exit = await fails('exit');
     assert.ok(exit instanceof SystemExit);
-    assert.equal((exit as SystemExit).code, 3);
+    assert.equal(exit.code, 3);
     assert.equal(await executor.submit(targets.add, 1, 2), 3);
   },
 );
@@ -257,7 +257,7 @@ onBoth(
     const [one, two] = await all([executor.submit(targets.place), executor.submit(targets.place)]);
     assert.ok(one && two);
     for (const target of [targets.forever, targets.stubborn]) {
-      const stuck = executor.submit(target as () => void);
+      const stuck = executor.submit<[], unknown>(target);
       await eventually(() => stuck.running(), 'it runs');
       const others = Array.from({ length: 20 }, (_, i) => executor.submit(targets.addLater, i, i));
       await delay(20);
