@@ -4,6 +4,8 @@
  */
 import type * as AsyncHooks from 'node:async_hooks';
 import { RuntimeError } from '../core/exceptions.ts';
+import { runningLoop } from '../core/running.ts';
+import { currentTask } from '../core/tasks.ts';
 import { mainModule } from '../host/is-main.ts';
 import type { Exports } from './targets.ts';
 
@@ -27,9 +29,16 @@ function ofMainProgram(load: () => Promise<Exports>): Promise<Exports> {
   return mainProgram.run(true, load);
 }
 
+function isInCall(): boolean {
+  const loop = runningLoop();
+  return loop !== null && currentTask(loop) !== null;
+}
+
 /** @internal @throws RuntimeError in a module that is imported for a call, and in what a main program has begun meanwhile. */
 export function checkNotImporting(): void {
-  if (imports === 0 && mainProgram?.getStore() !== true) return;
+  // A call that runs beside the import may have pools of its own.
+  const isImporting = imports > 0 && !isInCall();
+  if (!isImporting && mainProgram?.getStore() !== true) return;
   throw new RuntimeError(
     'An attempt has been made to start a worker while a worker imports this module. The module is imported again in ' +
       'every worker that calls its functions: let only the main program start workers, by if (isMain(import.meta))',

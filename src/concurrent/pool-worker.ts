@@ -14,6 +14,24 @@ const { setImmediate } = globalThis;
 /** Seconds that a worker that was told to end may take. */
 const CLOSE_SECONDS = 10;
 
+/** All workers of all pools. */
+const present = new Set<PoolWorker>();
+
+/** The program has nothing to do any more: its idle workers end as well, and what they have printed comes out first. */
+function closeAll(): void {
+  for (const worker of present) worker.close();
+}
+
+function enter(worker: PoolWorker): void {
+  if (present.size === 0) process.on('beforeExit', closeAll);
+  present.add(worker);
+}
+
+function leave(worker: PoolWorker): void {
+  present.delete(worker);
+  if (present.size === 0) process.off('beforeExit', closeAll);
+}
+
 /** A worker with the calls that were sent to it. */
 export class PoolWorker implements WorkerListener {
   readonly pool: Pool;
@@ -43,6 +61,7 @@ export class PoolWorker implements WorkerListener {
   constructor(pool: Pool) {
     this.pool = pool;
     this.handle = pool.options.start(this);
+    enter(this);
   }
 
   /** It was told to end when it has done its calls. */
@@ -60,6 +79,7 @@ export class PoolWorker implements WorkerListener {
 
   onExit(death: Death): void {
     this.#closeTimer?.cancel();
+    leave(this);
     this.pool._onExit(this, death);
   }
 
