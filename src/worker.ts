@@ -1,5 +1,6 @@
 /** The program that worker threads and child processes run. */
 import type { MessagePort } from 'node:worker_threads';
+import { Claims } from './concurrent/claims.ts';
 import { FromWorker, type ToWorkerEntry } from './concurrent/protocol.ts';
 import { type Channel, WorkerCalls } from './concurrent/worker-calls.ts';
 import type { WorkerData } from './concurrent/workers.ts';
@@ -55,7 +56,8 @@ function succeeds(attempt: () => void): boolean {
 function receiverFor(channel: Channel, data: WorkerData): (entries: readonly ToWorkerEntry[]) => void {
   beWorker(data);
   if (data.asyncioTs === 'pool') {
-    const calls = new WorkerCalls(channel, data.concurrency, newLoop);
+    const claims = data.claims ? new Claims(data.claims) : null;
+    const calls = new WorkerCalls(channel, data.concurrency, claims, newLoop);
     return (entries) => calls.receive(entries);
   }
   // Pools have no use for it, and start sooner without.
@@ -70,6 +72,9 @@ if (parentPort !== null) {
   const channel = threadChannel(parentPort);
   const receive = receiverFor(channel, workerData as WorkerData);
   parentPort.on('message', receive);
+  parentPort.on('messageerror', (error) => {
+    throw error;
+  });
   channel.send([[FromWorker.READY]], []);
 } else {
   const data = JSON.parse(process.argv[2] as string) as WorkerData;

@@ -25,7 +25,10 @@ export interface Parcel {
 /** The method of a live object that describes it. Throws if it cannot cross this way. */
 export const crossTo: unique symbol = Symbol('asyncio-ts: cross to');
 
-/** An object that can be an argument of calls in other threads or processes. */
+/**
+ * An object that can be an argument of calls in other threads or processes. One of its own properties must be a function, or
+ * something else that cannot be cloned: that it stands deep in an argument is seen by the clone's failure.
+ */
 export interface Crossing {
   /** @param link - the line to the other side; null if the object would be a result or an item, not an argument. */
   [crossTo](way: Way, link: Link | null): Parcel;
@@ -44,9 +47,23 @@ export function registerKind(kind: string, revive: Revive): void {
 const MOVED: unique symbol = Symbol('moved');
 
 /** A value with what of it is to be moved. */
-export interface Moved<T> {
+class Moved {
   readonly [MOVED]: readonly Transferable[];
-  readonly value: T;
+  readonly value: unknown;
+  /** As `Crossing` demands. */
+  readonly unclonable = (): void => {};
+
+  constructor(value: unknown, list: readonly Transferable[]) {
+    this[MOVED] = list;
+    this.value = value;
+  }
+}
+
+/** The memory of `value`. That of a small Buffer is shared by all small Buffers, and stays. */
+function memoryOf(value: unknown): readonly Transferable[] {
+  if (!ArrayBuffer.isView(value)) return [value as Transferable];
+  const isShared = Buffer.isBuffer(value) && value.byteLength < value.buffer.byteLength;
+  return isShared ? [] : [value.buffer as ArrayBuffer];
 }
 
 /**
@@ -57,8 +74,17 @@ export interface Moved<T> {
  * @returns the mark, in the place of `value`; the other side gets the value itself.
  */
 export function transfer<T>(value: T, list?: readonly Transferable[]): T {
-  const moved = list ?? [ArrayBuffer.isView(value) ? (value.buffer as ArrayBuffer) : (value as Transferable)];
-  return { [MOVED]: moved, value } satisfies Moved<T> as unknown as T;
+  return new Moved(value, list ?? memoryOf(value)) as unknown as T;
+}
+
+/** Not every Node notices before it is too late. */
+function checkMemory(item: Transferable): void {
+  if (!(item instanceof ArrayBuffer) || item.byteLength > 0) return;
+  try {
+    new Uint8Array(item);
+  } catch {
+    throw new TypeError('its memory was moved elsewhere before');
+  }
 }
 
 /** A value that can be sent. */
@@ -95,8 +121,10 @@ export function pack(value: unknown, way: Way, link: Link | null = null): Packed
   function copy(item: unknown): unknown {
     if (typeof item !== 'object' || item === null) return item;
     if (MOVED in item) {
-      if (way === 'thread') moved.push(...(item as Moved<unknown>)[MOVED]);
-      return copy((item as Moved<unknown>).value);
+      const list = (item as Moved)[MOVED];
+      list.forEach(checkMemory);
+      if (way === 'thread') moved.push(...list);
+      return copy((item as Moved).value);
     }
     if (crossTo in item) {
       const { kind, module, data, transfer: list } = (item as Crossing)[crossTo](way, link);

@@ -4,7 +4,7 @@ import { TimeoutError } from '../core/exceptions.ts';
 import type { Delay } from '../core/types.ts';
 import { CancelledError } from './errors.ts';
 import type { Future } from './futures.ts';
-import { Started } from './started.ts';
+import { type Outcome, Started } from './started.ts';
 import type { Target } from './targets.ts';
 import { Timer } from './timer.ts';
 import { asNext, type StartedIterator } from './waiting.ts';
@@ -24,7 +24,7 @@ type Items<I extends readonly Iterable<unknown>[]> = {
 export interface MapOptions {
   /** Seconds from the call until the iteration gives up; null for no limit. */
   timeout?: Delay | null;
-  /** Calls that are sent together, where that saves anything: on processes. Default 1. */
+  /** Accepted, and checked by processes, for the sake of ported programs: calls travel together anyway. */
   chunksize?: number;
   /** Results that may be under way or waiting to be looked at; the inputs are read as they are needed. Default: all. */
   buffersize?: number | null;
@@ -94,6 +94,9 @@ export abstract class Executor implements AsyncDisposable {
     return new MapIterator<ResultOfCall<R>>(this, fn as Target<any, any>, iterables, options);
   }
 
+  /** @internal As in CPython, whose threads know no chunks and take any. */
+  _checkChunksize(_chunksize: number): void {}
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown(true).toPromise();
   }
@@ -122,93 +125,124 @@ function* zip(iterables: readonly Iterable<unknown>[]): Generator<unknown[], voi
 
 type Next<R> = Started<IteratorResult<R, undefined>>;
 
+/** An iteration that waits for its result. */
+interface Waiter<R> {
+  readonly future: Future<R>;
+  readonly next: Next<R>;
+  readonly leave: () => void;
+}
+
 class MapIterator<R> implements MapResults<R> {
   readonly #executor: Executor;
   readonly #fn: Target<any, any>;
   readonly #inputs: Iterator<unknown[]>;
+  readonly #isBuffered: boolean;
   readonly #futures: Future<R>[] = [];
+  readonly #waiting = new Set<Waiter<R>>();
   readonly #timer: Timer | null;
-  #expired = false;
-  #waiting: Next<R>[] = [];
+  #isExpired = false;
   #isClosed = false;
 
   constructor(
     executor: Executor,
     fn: Target<any, any>,
     iterables: readonly Iterable<unknown>[],
-    { timeout = null, buffersize = null }: MapOptions,
+    { timeout = null, chunksize = 1, buffersize = null }: MapOptions,
   ) {
     checkBuffersize(buffersize);
+    executor._checkChunksize(chunksize);
+    const seconds = timeout === null ? null : toSeconds(timeout, 'timeout');
     this.#executor = executor;
     this.#fn = fn;
     this.#inputs = zip(iterables);
+    this.#isBuffered = buffersize !== null;
     let left = buffersize ?? Number.POSITIVE_INFINITY;
-    while (left-- > 0 && this.#submitNext());
-    const expire = (): void => {
-      this.#expired = true;
-      this.#serve();
-    };
-    this.#timer = timeout === null ? null : new Timer(toSeconds(timeout, 'timeout'), expire);
+    try {
+      while (left-- > 0 && this.#submitNext());
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
+    this.#timer = seconds === null ? null : new Timer(seconds, () => this.#expire());
     this.#timer?.unref();
   }
 
   #submitNext(): boolean {
     const { done, value } = this.#inputs.next();
-    if (done) return false;
-    const future = this.#executor.submit(this.#fn, ...value) as Future<R>;
-    this.#futures.push(future);
-    future.addDoneCallback(() => this.#serve());
-    return true;
-  }
-
-  #serve(): void {
-    while (this.#waiting.length > 0) {
-      const next = this.#waiting[0] as Next<R>;
-      const first = this.#futures[0];
-      if (this.#isClosed || first === undefined) {
-        this.#close();
-        next._resolve({ done: true, value: undefined });
-      } else if (first.done()) {
-        this.#futures.shift();
-        this.#submitNext();
-        first._whenEnded((outcome) => {
-          if (outcome.kind === 'result') next._resolve({ done: false, value: outcome.value });
-          else {
-            this.#close();
-            next._reject(outcome.kind === 'error' ? outcome.error : new CancelledError());
-          }
-        });
-      } else if (this.#expired) {
-        this.#close();
-        next._reject(new TimeoutError());
-      } else break;
-      this.#waiting.shift();
-    }
-    // Only who iterates waits for the time-out.
-    if (this.#waiting.length > 0) this.#timer?.ref();
-    else this.#timer?.unref();
-  }
-
-  #close(): void {
-    this.#isClosed = true;
-    this.#timer?.cancel();
-    for (const future of this.#futures.splice(0)) future.cancel();
+    if (!done) this.#futures.push(this.#executor.submit(this.#fn, ...value) as Future<R>);
+    return !done;
   }
 
   next(): Next<R> & Promise<IteratorResult<R, undefined>> {
-    const next: Next<R> = new Started<IteratorResult<R, undefined>>('map().next()', {
-      withdraw: () => {
-        this.#waiting = this.#waiting.filter((other) => other !== next);
-      },
-    });
-    this.#waiting.push(next);
-    this.#serve();
-    return asNext(next);
+    if (this.#isClosed || this.#futures.length === 0) return asNext(this.#ended());
+    try {
+      // As in Python, before the wait: then the workers have something to do in the meantime.
+      if (this.#isBuffered) this.#submitNext();
+    } catch (error) {
+      this.#close();
+      return asNext(Started._failed('map().next()', error));
+    }
+    return asNext(this.#wait(this.#futures.shift() as Future<R>));
+  }
+
+  #ended(): Next<R> {
+    this.#close();
+    return Started._of<IteratorResult<R, undefined>>('map().next()', { done: true, value: undefined });
+  }
+
+  #wait(future: Future<R>): Next<R> {
+    const giveBack = (): void => {
+      this.#futures.unshift(future);
+    };
+    const leave = (): void => {
+      future._unlisten(end);
+      this.#waiting.delete(waiter);
+      if (this.#waiting.size === 0) this.#timer?.unref();
+    };
+    const withdraw = (): void => {
+      leave();
+      giveBack();
+    };
+    const next: Next<R> = new Started<IteratorResult<R, undefined>>('map().next()', { withdraw, giveBack });
+    const end = (outcome: Outcome<R>): void => {
+      leave();
+      if (outcome.kind === 'result') return next._resolve({ done: false, value: outcome.value });
+      this.#close();
+      next._reject(outcome.kind === 'error' ? outcome.error : new CancelledError());
+    };
+    const waiter: Waiter<R> = { future, next, leave };
+    this.#waiting.add(waiter);
+    // Only who iterates waits for the time-out.
+    this.#timer?.ref();
+    future._whenEnded(end);
+    if (this.#isExpired) this.#expire();
+    return next;
+  }
+
+  #expire(): void {
+    this.#isExpired = true;
+    const [first] = this.#waiting;
+    if (first === undefined) return;
+    first.leave();
+    first.future.cancel();
+    this.#close();
+    first.next._reject(new TimeoutError());
+  }
+
+  /** The rest is not wanted any more. */
+  #close(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    for (const { next, leave, future } of this.#waiting) {
+      leave();
+      future.cancel();
+      next._resolve({ done: true, value: undefined });
+    }
+    for (const future of this.#futures.splice(0)) future.cancel();
   }
 
   return(): Promise<IteratorResult<R, undefined>> {
     this.#close();
-    this.#serve();
     return Promise.resolve({ done: true, value: undefined });
   }
 

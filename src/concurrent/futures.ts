@@ -13,12 +13,16 @@ export type FutureState = 'PENDING' | 'RUNNING' | 'CANCELLED' | 'CANCELLED_AND_N
 
 let made = 0;
 
-/** What the executor that runs a call does for its future. */
+/** What the executor that runs a call does for its future, which is done when it is told. */
 export interface CallControl {
   /** Ask the running call to stop. */
   abort(): void;
   /** The call was cancelled before it ran. */
   forget(): void;
+  /** Of a call that was given to a worker: whether it has not begun there, as far as that is known. */
+  isWaiting?(): boolean;
+  /** Of a call that counts as running: whether it had not begun after all, and never will. */
+  withdraw?(): boolean;
 }
 
 /**
@@ -46,7 +50,7 @@ export class Future<T> extends LoopFree<T> {
 
   /** Whether the call runs now. */
   running(): boolean {
-    return this.#state === 'RUNNING';
+    return this.#state === 'RUNNING' && this._control?.isWaiting?.() !== true;
   }
 
   /** Whether it is cancelled or finished. */
@@ -60,11 +64,13 @@ export class Future<T> extends LoopFree<T> {
    * @returns whether it is cancelled; false while it runs and when it has finished.
    */
   cancel(): boolean {
-    if (this.#state === 'RUNNING' || this.#state === 'FINISHED') return false;
-    if (this.#state !== 'PENDING') return true;
-    this.#state = 'CANCELLED';
-    this._control?.forget();
+    if (this.done()) return this.cancelled();
+    const control = this._control;
+    const isRunning = this.#state === 'RUNNING';
+    if (isRunning && control?.withdraw?.() !== true) return false;
+    this.#state = isRunning ? 'CANCELLED_AND_NOTIFIED' : 'CANCELLED';
     this._settle({ kind: 'cancelled' });
+    control?.forget();
     return true;
   }
 
@@ -77,10 +83,11 @@ export class Future<T> extends LoopFree<T> {
    * Source: asyncio-ts. In Python a running call cannot be stopped.
    */
   abort(): boolean {
-    if (this.#state !== 'RUNNING' || this._control === null) return this.cancel();
-    this.#state = 'CANCELLED_AND_NOTIFIED';
-    this._control.abort();
-    this._settle({ kind: 'cancelled' });
+    const control = this._control;
+    if (this.cancel()) return true;
+    if (this.done() || control === null) return false;
+    this._endCancelled();
+    control.abort();
     return true;
   }
 
@@ -118,12 +125,21 @@ export class Future<T> extends LoopFree<T> {
   ): Started<R> {
     const seconds = timeout === null || timeout === undefined ? null : toSeconds(timeout, 'timeout');
     let timer: Timer | null = null;
-    const wait = new Started<R>(what, { withdraw: () => timer?.cancel() });
-    this._whenEnded((outcome) => {
+    const leave = (): void => {
+      timer?.cancel();
+      this._unlisten(listener);
+    };
+    const wait = new Started<R>(what, { withdraw: leave });
+    const listener = (outcome: Outcome<T>): void => {
       timer?.cancel();
       end(outcome, wait);
+    };
+    this._whenEnded(listener);
+    if (seconds === null || wait.done()) return wait;
+    timer = new Timer(seconds, () => {
+      leave();
+      wait._reject(new TimeoutError());
     });
-    if (seconds !== null && !wait.done()) timer = new Timer(seconds, () => wait._reject(new TimeoutError()));
     return wait;
   }
 
@@ -133,6 +149,12 @@ export class Future<T> extends LoopFree<T> {
   addDoneCallback(fn: (future: this) => unknown): void {
     if (this.done()) this.#call(fn);
     else (this.#callbacks ??= []).push(fn);
+  }
+
+  /** @internal Undo `addDoneCallback(fn)`. */
+  _removeDoneCallback(fn: (future: this) => unknown): void {
+    const index = this.#callbacks?.indexOf(fn) ?? -1;
+    if (index >= 0) this.#callbacks?.splice(index, 1);
   }
 
   /**
@@ -219,7 +241,8 @@ export class Future<T> extends LoopFree<T> {
   /** @internal */
   _what(): string {
     const outcome = this._outcome;
-    const state = this.#state === 'CANCELLED_AND_NOTIFIED' ? 'CANCELLED' : this.#state;
+    let state = this.#state === 'CANCELLED_AND_NOTIFIED' ? 'CANCELLED' : this.#state;
+    if (state === 'RUNNING' && !this.running()) state = 'PENDING';
     let text = `Future at 0x${((this.#id ??= ++made)).toString(16)} state=${state.toLowerCase()}`;
     if (outcome?.kind === 'result') text += ` returned ${typeName(outcome.value)}`;
     if (outcome?.kind === 'error') text += ` raised ${typeName(outcome.error)}`;

@@ -1,4 +1,5 @@
 /** An executor without workers, for tests and for programs that choose at run time. No counterpart in CPython. */
+import { copyContext } from '../core/contextvars.ts';
 import { iscoroutinefunction } from '../core/coroutines.ts';
 import { asError, isCancelledError, RuntimeError } from '../core/exceptions.ts';
 import { Runner } from '../core/runners.ts';
@@ -55,10 +56,11 @@ export class InlineExecutor extends Executor {
     if (this.#isShutDown) throw new RuntimeError('cannot schedule new futures after shutdown');
     future.setRunningOrNotifyCancel();
     const abort = new AbortController();
-    future._control = { abort: () => abort.abort(), forget: () => {} };
     this.#pending.add(future);
     future.addDoneCallback(() => this.#pending.delete(future));
     const token = progressListener.set((value) => future._progress(value));
+    const context = copyContext();
+    future._control = { abort: () => context.run(() => abort.abort()), forget: () => {} };
     try {
       const needsLoop = fn === undefined || iscoroutinefunction(functionOf(fn));
       const result = needsLoop ? this.#run(call, abort.signal) : call();

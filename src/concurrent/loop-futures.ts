@@ -4,6 +4,7 @@ import { type AbstractEventLoop, getEventLoop } from '../core/events.ts';
 import {
   asError,
   AssertionError,
+  CancelledError as LoopCancelledError,
   InvalidStateError as LoopInvalidStateError,
   isCancelledError,
 } from '../core/exceptions.ts';
@@ -12,12 +13,14 @@ import { Future as LoopFuture } from '../core/futures.ts';
 import { iscoroutine } from '../core/coroutines.ts';
 import { ensureFuture } from '../core/tasks.ts';
 import type { CoroutineLike } from '../core/types.ts';
-import { InvalidStateError } from './errors.ts';
+import { CancelledError, InvalidStateError } from './errors.ts';
 import { Future } from './futures.ts';
 
 /** The error as those who wait in a loop know it. */
 function converted(error: unknown): Error {
-  return error instanceof InvalidStateError ? new LoopInvalidStateError(error.message) : asError(error);
+  if (error instanceof InvalidStateError) return new LoopInvalidStateError(error.message);
+  if (error instanceof CancelledError) return new LoopCancelledError(error.message);
+  return asError(error);
 }
 
 /** Ends as `source` does; cancelling it aborts the call. */
@@ -91,25 +94,35 @@ export function wrapFuture<T>(
 export function runCoroutineThreadsafe<T>(coro: CoroutineLike<T>, loop: AbstractEventLoop): Future<T> {
   if (typeof coro !== 'function' && !iscoroutine(coro)) throw new TypeError('A coroutine object is required');
   const future = new Future<T>();
-  future.setRunningOrNotifyCancel();
+  let task: LoopFuture<T> | null = null;
+  // It counts as pending until its task ends, as in CPython, so that it can be cancelled at any time.
+  const cancel = (): void => {
+    if (!loop.isClosed()) loop.callSoonThreadsafe(() => task?.cancel());
+  };
+  future._control = { abort: cancel, forget: cancel };
   loop.callSoonThreadsafe(() => {
-    if (future.done()) return;
-    let task: LoopFuture<T>;
-    try {
-      task = ensureFuture(coro, { loop });
-    } catch (error) {
-      future.setException(asError(error));
-      throw error;
-    }
-    future._control = { abort: () => loop.callSoonThreadsafe(() => task.cancel()), forget: () => {} };
-    task.addDoneCallback(() => {
-      if (future.done()) return;
-      if (task.cancelled()) return future._endCancelled();
-      const error = task.exception();
-      if (error === null) future.setResult(task.result());
-      else if (isCancelledError(error)) future._endCancelled();
-      else future.setException(error);
-    });
+    if (!future.done()) task = start(coro, loop, future);
   });
   return future;
+}
+
+function start<T>(coro: CoroutineLike<T>, loop: AbstractEventLoop, future: Future<T>): LoopFuture<T> {
+  try {
+    const task = ensureFuture(coro, { loop });
+    task.addDoneCallback(() => copyOutcome(task, future));
+    return task;
+  } catch (error) {
+    if (future.setRunningOrNotifyCancel()) future.setException(asError(error));
+    throw error;
+  }
+}
+
+function copyOutcome<T>(task: LoopFuture<T>, future: Future<T>): void {
+  if (task.cancelled()) future.cancel();
+  if (future.done()) return;
+  future.setRunningOrNotifyCancel();
+  const error = task.exception();
+  if (error === null) future.setResult(task.result());
+  else if (isCancelledError(error)) future._endCancelled();
+  else future.setException(error);
 }

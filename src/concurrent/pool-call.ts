@@ -39,6 +39,14 @@ export class PoolCall {
   readonly cancelGrace: number | null;
   /** Where it was sent. */
   worker: PoolWorker | null = null;
+  /** Its future was told that it is given to a worker. */
+  isAnnounced = false;
+  /** It waits in the pool. */
+  isInLine = true;
+  /** Its slot in the worker's `Claims`, or -1. */
+  slot = -1;
+  /** Memory was moved with it: it cannot be sent again. */
+  isMoved = false;
   /** Nothing may wait behind it: it is not known to be fast. */
   isSlow = false;
   /** It was asked to stop while it ran. */

@@ -28,7 +28,8 @@ export interface PoolExecutorOptions {
   concurrency?: number;
   /**
    * Calls of fast functions (half a millisecond at most) that may be sent to a worker that is busy, which makes many short
-   * calls several times faster. 0: a call is sent when its worker is free. Default 32.
+   * calls several times faster. If one turns out slow, those behind it go to other workers; a process, however, can give
+   * them back only when its event loop turns. 0: a call is sent when its worker is free. Default 32.
    */
   prefetch?: number;
   /**
@@ -61,6 +62,12 @@ function grace(value: Delay | null | undefined, fallback: number | null): number
   return value === null ? null : toSeconds(value, 'cancelGrace');
 }
 
+/** How many calls a worker runs at once, and how many it may have. */
+export interface PoolLimits {
+  readonly concurrency: number;
+  readonly slots: number;
+}
+
 /** What the kinds of executors differ in. */
 export interface PoolKind {
   readonly options: PoolExecutorOptions;
@@ -68,7 +75,7 @@ export interface PoolKind {
   readonly deathMessage: string;
   readonly initializerMessage: string;
   readonly breaksTogether: boolean;
-  readonly start: (listener: WorkerListener, concurrency: number) => WorkerHandle;
+  readonly start: (listener: WorkerListener, limits: PoolLimits) => WorkerHandle;
   broken(message: string, cause?: unknown): BrokenExecutor;
 }
 
@@ -99,7 +106,7 @@ export abstract class PoolExecutor extends Executor {
       concurrency,
       prefetch,
       cancelGrace: grace(options.cancelGrace, DEFAULT_GRACE),
-      start: (listener) => start(listener, concurrency),
+      start: (listener) => start(listener, { concurrency, slots: concurrency + prefetch }),
     });
   }
 

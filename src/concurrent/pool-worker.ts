@@ -8,6 +8,9 @@ import { asPicklingError, packArgs } from './sending.ts';
 import { Timer } from './timer.ts';
 import type { Death, WorkerHandle, WorkerListener } from './workers.ts';
 
+// Taken when the module is loaded, so that a test library's fake timers do not stop a call.
+const { setImmediate } = globalThis;
+
 /** Seconds that a worker that was told to end may take. */
 const CLOSE_SECONDS = 10;
 
@@ -21,7 +24,8 @@ export class PoolWorker implements WorkerListener {
   slowCalls = 0;
   readonly #places = new Set<number>();
   #outbox: ToWorkerEntry[] = [];
-  #isFlushing = false;
+  /** When what is to be sent will be: with all else of this turn, or soon. */
+  #flushing: 'no' | 'turn' | 'soon' = 'no';
   #isReferenced = true;
   /** It has told that it can take calls. */
   isReady = false;
@@ -47,8 +51,9 @@ export class PoolWorker implements WorkerListener {
   }
 
   onMessage(entries: readonly FromWorkerEntry[]): void {
+    const { size } = this.calls;
     for (const entry of entries) this.pool._onEntry(this, entry);
-    this.headSince = performance.now();
+    if (this.calls.size < size) this.headSince = performance.now();
     this.pool._pump();
     this.updateRef();
   }
@@ -58,12 +63,20 @@ export class PoolWorker implements WorkerListener {
     this.pool._onExit(this, death);
   }
 
-  /** Send it with all else that this turn has for the worker. */
+  /** Send it soon: with all else that this code has for the worker. */
   send(entry: ToWorkerEntry): void {
     this.#outbox.push(entry);
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
+    if (this.#flushing === 'soon') return;
+    this.#flushing = 'soon';
     queueMicrotask(() => this.#flush());
+  }
+
+  /** Send it at the end of this turn, with all else that the turn has for the worker, which is busy until then. */
+  #sendInTurn(entry: ToWorkerEntry): void {
+    this.#outbox.push(entry);
+    if (this.#flushing !== 'no') return;
+    this.#flushing = 'turn';
+    setImmediate(() => this.#flush());
   }
 
   /** Send it a call. */
@@ -79,7 +92,18 @@ export class PoolWorker implements WorkerListener {
     const { maxTasksPerChild } = this.pool.options;
     if (maxTasksPerChild !== null && this.#taken >= maxTasksPerChild) this.isRetired = true;
     const flags = call.sink === null ? 0 : CallFlag.STREAM;
-    this.send([ToWorker.CALL, call.id, place.id, call.args, flags, call.variables]);
+    call.slot = this.handle.claims?.offer(call.id) ?? -1;
+    const entry: ToWorkerEntry = [
+      ToWorker.CALL,
+      call.id,
+      place.id,
+      call.args,
+      flags,
+      call.variables,
+      call.slot,
+    ];
+    if (this.calls.size > 1) this.#sendInTurn(entry);
+    else this.send(entry);
     call.sink?.begin((n) => {
       if (this.calls.has(call.id)) this.send([ToWorker.CREDIT, call.id, n]);
     });
@@ -90,8 +114,45 @@ export class PoolWorker implements WorkerListener {
   take(call: PoolCall): void {
     if (!this.calls.delete(call.id)) return;
     if (call.isSlow) this.slowCalls--;
+    if (call.slot >= 0) this.handle.claims?.release(call.slot);
+    call.slot = -1;
     call.worker = null;
     call.grace?.cancel();
+  }
+
+  /** Take back a call. Returns whether it had not begun: now it never will. */
+  withdraw(call: PoolCall): boolean {
+    const unsent = this.#outbox.findIndex((entry) => entry[0] === ToWorker.CALL && entry[1] === call.id);
+    if (unsent >= 0) this.#outbox.splice(unsent, 1);
+    else if (call.slot < 0 || this.handle.claims?.takeBack(call.slot, call.id) !== true) return false;
+    this.take(call);
+    this.updateRef();
+    return true;
+  }
+
+  /** Whether the call may have begun. */
+  mayHaveBegun(call: PoolCall): boolean {
+    if (call.slot >= 0) return this.handle.claims?.hasBegun(call.slot) === true;
+    let position = 0;
+    for (const other of this.calls.values()) {
+      if (other === call) return position < this.pool.options.concurrency;
+      position++;
+    }
+    return false;
+  }
+
+  /**
+   * Take back the calls that have not begun, if they can be sent again. Of a process that is known at its end only: what was
+   * behind those that it ran.
+   */
+  takeBack(): PoolCall[] {
+    const isProcess = this.handle.claims === null;
+    const calls = [...this.calls.values()].filter(
+      (call) => !call.isMoved && !(isProcess && this.mayHaveBegun(call)),
+    );
+    if (!isProcess || !this.isEnded) return calls.filter((call) => this.withdraw(call));
+    for (const call of calls) this.take(call);
+    return calls;
   }
 
   /** Take all calls from it. */
@@ -116,10 +177,10 @@ export class PoolWorker implements WorkerListener {
   }
 
   #flush(): void {
-    this.#isFlushing = false;
+    this.#flushing = 'no';
     const entries = this.#outbox;
     this.#outbox = [];
-    if (this.isEnded) return;
+    if (this.isEnded || entries.length === 0) return;
     if (!entries.some((entry) => entry[0] === ToWorker.CALL && needsPacking(entry[3] as unknown[]))) {
       try {
         this.handle.post(entries, []);
@@ -138,6 +199,8 @@ export class PoolWorker implements WorkerListener {
     }
     try {
       const { entry: packed, transfer } = this.#pack(entry);
+      const call = entry[0] === ToWorker.CALL ? this.calls.get(entry[1]) : undefined;
+      if (call !== undefined) call.isMoved = transfer.length > 0;
       this.handle.post([packed], transfer);
     } catch (problem) {
       if (entry[0] === ToWorker.CALL) this.#refuse(entry[1], problem);
@@ -150,10 +213,13 @@ export class PoolWorker implements WorkerListener {
 
   #pack(entry: ToWorkerEntry): { entry: ToWorkerEntry; transfer: readonly Transferable[] } {
     if (entry[0] === ToWorker.CALL) {
-      const [op, id, placeId, args, flags, variables] = entry;
+      const [op, id, placeId, args, flags, variables, slot = -1] = entry;
       const packed = packArgs(args, flags, this.handle);
       const sendable = variables?.filter(([, each]) => this.handle.canBeSent(each)) ?? null;
-      return { entry: [op, id, placeId, packed.args, packed.flags, sendable], transfer: packed.transfer };
+      return {
+        entry: [op, id, placeId, packed.args, packed.flags, sendable, slot],
+        transfer: packed.transfer,
+      };
     }
     const [op, placeId, args, flags] = entry as Extract<ToWorkerEntry, { 0: typeof ToWorker.INIT }>;
     const packed = packArgs(args, flags, this.handle);
@@ -172,7 +238,9 @@ export class PoolWorker implements WorkerListener {
 
   /** A worker with work keeps the process alive. */
   updateRef(): void {
-    const isNeeded = this.calls.size > 0 || this.#closeTimer !== null || this.pool._isWaitingFor(this);
+    // Whoever ends a worker may wait until it is gone.
+    const isEnding = this.isEnded || this.#closeTimer !== null;
+    const isNeeded = this.calls.size > 0 || isEnding || this.pool._isWaitingFor(this);
     if (isNeeded === this.#isReferenced) return;
     this.#isReferenced = isNeeded;
     if (isNeeded) this.handle.ref();
@@ -192,6 +260,7 @@ export class PoolWorker implements WorkerListener {
   end(politely: boolean): void {
     this.isRetired = true;
     this.isEnded = true;
+    this.updateRef();
     if (politely) this.handle.terminate();
     else this.handle.kill();
   }

@@ -48,6 +48,9 @@ export interface PoolOptions {
 /** A call that runs for longer than this, in milliseconds, loses the calls that wait behind it. */
 const RECALL_MS = 5;
 
+/** Between two looks whether a worker that is to be ended runs nothing else, in seconds. */
+const OTHERS_SECONDS = 0.05;
+
 /** Workers and the calls for them. */
 export class Pool {
   readonly options: PoolOptions;
@@ -99,7 +102,12 @@ export class Pool {
       return future;
     }
     const call = new PoolCall(this.#nextId++, future, place, args, sink, cancelGrace);
-    future._control = { abort: () => this.#abort(call), forget: () => this.#forget() };
+    future._control = {
+      abort: () => this.#abort(call),
+      forget: () => this.#forget(call),
+      isWaiting: () => call.worker === null || !call.worker.mayHaveBegun(call),
+      withdraw: () => call.worker === null || call.worker.withdraw(call),
+    };
     this.#line.push(call);
     this.#waiting++;
     this._pump();
@@ -139,10 +147,9 @@ export class Pool {
     for (const wait of waits) wait._resolve();
   }
 
-  /** One call in line is not to run. */
-  #forget(): void {
-    this.#waiting--;
-    this.#serveDrain();
+  /** A call was cancelled, and will not run. */
+  #forget(call: PoolCall): void {
+    if (call.isInLine) this.#waiting--;
     this._pump();
   }
 
@@ -170,8 +177,10 @@ export class Pool {
       const worker = this.#choose(call.place);
       if (worker === null) return;
       this.#shiftLine();
+      call.isInLine = false;
       this.#waiting--;
-      if (!call.future.running()) call.future.setRunningOrNotifyCancel();
+      if (!call.isAnnounced) call.future.setRunningOrNotifyCancel();
+      call.isAnnounced = true;
       worker.give(call);
     }
   }
@@ -214,9 +223,16 @@ export class Pool {
   }
 
   #startWorker(): void {
-    const worker = new PoolWorker(this);
-    this.#workers.add(worker);
     const { initializer, initargs } = this.options;
+    let worker: PoolWorker;
+    try {
+      worker = new PoolWorker(this);
+    } catch (error) {
+      // The system or the options do not allow it.
+      this.#break(this.options.broken(`A worker could not be started: ${describe(error)}`, error));
+      return;
+    }
+    this.#workers.add(worker);
     if (initializer === null) return;
     try {
       const place = this.#know(placeOf(initializer));
@@ -236,12 +252,20 @@ export class Pool {
       for (const worker of this.#workers) {
         if (worker.calls.size <= this.options.concurrency || worker.isRecalling) continue;
         this.#watchHeads();
-        if (now - worker.headSince < RECALL_MS) continue;
-        worker.isRecalling = true;
-        worker.send([ToWorker.RECALL]);
+        if (now - worker.headSince >= RECALL_MS) this.#recall(worker);
       }
+      this._pump();
     });
     this.#recallTimer.unref();
+  }
+
+  /** Take the calls that have not begun from a worker that is busy with another. */
+  #recall(worker: PoolWorker): void {
+    for (const call of worker.calls.values()) if (worker.mayHaveBegun(call)) worker.slowDown(call);
+    this.#requeue(worker.takeBack());
+    if (worker.handle.claims !== null) return;
+    worker.isRecalling = true;
+    worker.send([ToWorker.RECALL]);
   }
 
   /** @internal Whether calls wait for a worker that is not ready. */
@@ -278,12 +302,16 @@ export class Pool {
       case FromWorker.RECALLED:
         this.#returned(worker, entry[1]);
         break;
-      case FromWorker.PROGRESS:
-        worker.calls.get(entry[1])?.future._progress(entry[2]);
+      case FromWorker.PROGRESS: {
+        const call = worker.calls.get(entry[1]);
+        if (call !== undefined && !call.isAborted)
+          call.future._progress(entry[3] ? unpack(entry[2], worker.handle.link) : entry[2]);
         break;
+      }
       case FromWorker.VALUE: {
         const call = worker.calls.get(entry[1]);
-        if (call !== undefined && !call.isAborted) call.sink?.value(entry[2]);
+        if (call !== undefined && !call.isAborted)
+          call.sink?.value(entry[3] ? unpack(entry[2], worker.handle.link) : entry[2]);
         break;
       }
       case FromWorker.LINK:
@@ -311,47 +339,50 @@ export class Pool {
       const call = worker.calls.get(id);
       if (call === undefined) continue;
       worker.take(call);
-      if (!call.future.done()) calls.push(call);
+      calls.push(call);
     }
     this.#requeue(calls);
+    if (worker.isRetired && worker.calls.size === 0) worker.close();
   }
 
-  #requeue(calls: PoolCall[]): void {
-    this.#line = [...calls, ...this.#line.slice(this.#head)];
+  #requeue(calls: readonly PoolCall[]): void {
+    const left = calls.filter((call) => !call.future.done());
+    if (left.length === 0) return;
+    for (const call of left) call.isInLine = true;
+    this.#line = [...left, ...this.#line.slice(this.#head)];
     this.#head = 0;
-    this.#waiting += calls.length;
+    this.#waiting += left.length;
   }
 
   #abort(call: PoolCall): void {
     const { worker } = call;
     call.isAborted = true;
-    if (worker === null) {
-      // It was called back from a worker, and waits again.
-      this.#forget();
-      return;
-    }
+    if (worker === null) return;
     worker.slowDown(call);
     worker.send([ToWorker.CANCEL, call.id]);
-    if (call.cancelGrace === null) return;
-    call.grace = new Timer(call.cancelGrace, () => this.#endWorkerOf(call));
+    if (call.cancelGrace !== null) this.#endLater(call, call.cancelGrace);
+  }
+
+  #endLater(call: PoolCall, seconds: number): void {
+    call.grace = new Timer(seconds, () => this.#endWorkerOf(call));
   }
 
   /** The function goes on in spite of its cancellation: its worker is ended, and another takes its place. */
   #endWorkerOf(call: PoolCall): void {
     const { worker } = call;
-    if (worker === null) return;
-    const others = [...worker.calls.values()].filter((other) => other !== call && !other.isAborted);
-    const { concurrency } = this.options;
-    if (concurrency > 1 && others.length > 0) {
-      // Others may be running beside it. They end first.
-      worker.isRetired = true;
-      call.grace = new Timer(0.05, () => this.#endWorkerOf(call));
+    if (worker === null || worker.isEnded) return;
+    if (!worker.mayHaveBegun(call)) {
+      // Another runs before it, of a process that has not heard of the cancellation. That one is not to suffer.
+      this.#endLater(call, Math.max(call.cancelGrace ?? 0, OTHERS_SECONDS));
       return;
     }
-    worker.takeAll();
-    worker.end(false);
-    // With one call at a time, those behind it have not begun.
-    this.#requeue(others);
+    worker.isRetired = true;
+    this.#recall(worker);
+    const isInnocent = (other: PoolCall): boolean => !other.isAborted && worker.mayHaveBegun(other);
+    if ([...worker.calls.values()].some(isInnocent)) {
+      // They run beside it, and end first.
+      this.#endLater(call, OTHERS_SECONDS);
+    } else worker.end(false);
     this._pump();
   }
 
@@ -366,15 +397,16 @@ export class Pool {
     const isExpected = worker.isEnded || worker.isClosing;
     worker.isEnded = true;
     worker.isRetired = true;
-    if (!isExpected && this.#broken === null) {
-      const how = signal !== null ? `it was ended by ${signal}` : `its exit code is ${code}`;
-      const text = `${this.options.deathMessage} (${error === undefined ? how : `it threw ${describe(error)}`})`;
-      const problem = this.options.broken(text, error);
-      // One that ends before it is ready ends always.
-      if (this.options.breaksTogether || !worker.isReady) this.#break(problem);
-      else this.#fail(worker.takeAll(), problem);
+    const how = signal !== null ? `it was ended by ${signal}` : `its exit code is ${code}`;
+    const text = `${this.options.deathMessage} (${error === undefined ? how : `it threw ${describe(error)}`})`;
+    const problem = this.options.broken(text, error);
+    // One that ends before it is ready ends always.
+    if (!isExpected && (this.options.breaksTogether || !worker.isReady)) this.#break(problem);
+    if (!isExpected && worker.calls.size === 0 && error !== undefined) {
+      logger.error(`Exception in an idle worker:\n${formatError(error)}`);
     }
-    worker.takeAll();
+    this.#requeue(worker.takeBack());
+    this.#fail(worker.takeAll(), problem);
     this.#workers.delete(worker);
     this._pump();
     this.#finishShutdown();
@@ -406,7 +438,8 @@ export class Pool {
   shutdown(wait: boolean, cancelFutures: boolean): Started<void> {
     this.#isShutDown = true;
     if (cancelFutures) {
-      for (const call of this.#line.slice(this.#head)) call.future.cancel();
+      const sent = [...this.#workers].flatMap((worker) => [...worker.calls.values()]);
+      for (const { future } of [...this.#line.slice(this.#head), ...sent]) future.cancel();
     }
     const started = new Started<void>('Executor.shutdown()');
     if (wait) this.#shutdownWaits.push(started);

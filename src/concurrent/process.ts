@@ -63,9 +63,14 @@ export class ProcessPoolExecutor extends PoolExecutor {
         'A process in the process pool was terminated abruptly while the future was running or pending.',
       initializerMessage: 'A process initializer failed, the process pool is not usable anymore',
       breaksTogether: true,
-      start: (listener, concurrency) =>
-        startProcess({ name: `ProcessPoolExecutor_${started++}`, concurrency, env, execArgv }, listener),
+      start: (listener, limits) =>
+        startProcess({ name: `ProcessPoolExecutor_${started++}`, ...limits, env, execArgv }, listener),
       broken: (message, cause) => new BrokenProcessPool(message, { cause }),
     });
+  }
+
+  /** @internal */
+  override _checkChunksize(chunksize: number): void {
+    if (!(chunksize >= 1)) throw new RangeError('chunksize must be >= 1.');
   }
 }

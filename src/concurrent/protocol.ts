@@ -6,7 +6,7 @@ import type { Place } from './targets.ts';
 export const ToWorker = {
   /** `[PLACE, placeId, place]`: calls name their function by `placeId` from now on. */
   PLACE: 0,
-  /** `[CALL, id, placeId, args, flags, variables]` */
+  /** `[CALL, id, placeId, args, flags, variables, slot]`: the slot of `Claims`, or -1. */
   CALL: 1,
   /** `[CANCEL, id]`: do not begin the call, or ask it to stop. */
   CANCEL: 2,
@@ -26,7 +26,7 @@ export const ToWorker = {
 export const FromWorker = {
   /** `[READY]`: it can take calls. */
   READY: 0,
-  /** `[RESULT, id, value, isFast]` */
+  /** `[RESULT, id, value, isFast, hasParcels]` */
   RESULT: 1,
   /** `[ERROR, id, PackedError]` */
   ERROR: 2,
@@ -34,9 +34,9 @@ export const FromWorker = {
   CANCELLED: 3,
   /** `[RECALLED, ids]` */
   RECALLED: 4,
-  /** `[PROGRESS, id, value]` */
+  /** `[PROGRESS, id, value, hasParcels]` */
   PROGRESS: 5,
-  /** `[VALUE, id, value]`: the next value of a stream. */
+  /** `[VALUE, id, value, hasParcels]`: the next value of a stream. */
   VALUE: 6,
   /** `[INIT_FAILED, PackedError]` */
   INIT_FAILED: 7,
@@ -63,6 +63,7 @@ export type ToWorkerEntry =
       args: unknown,
       flags: number,
       variables: Variables | null,
+      slot?: number,
     ]
   | readonly [op: typeof ToWorker.CANCEL, id: number]
   | readonly [op: typeof ToWorker.RECALL]
@@ -77,8 +78,8 @@ export type FromWorkerEntry =
   | readonly [op: typeof FromWorker.ERROR, id: number, error: PackedError]
   | readonly [op: typeof FromWorker.CANCELLED, id: number]
   | readonly [op: typeof FromWorker.RECALLED, ids: readonly number[]]
-  | readonly [op: typeof FromWorker.PROGRESS, id: number, value: unknown]
-  | readonly [op: typeof FromWorker.VALUE, id: number, value: unknown]
+  | readonly [op: typeof FromWorker.PROGRESS, id: number, value: unknown, hasParcels: boolean]
+  | readonly [op: typeof FromWorker.VALUE, id: number, value: unknown, hasParcels: boolean]
   | readonly [op: typeof FromWorker.INIT_FAILED, error: PackedError]
   | readonly [op: typeof FromWorker.LINK, messages: readonly unknown[]];
 

@@ -23,7 +23,13 @@ const MAX_DEPTH = 10;
 
 /** @internal `thrown` as plain data; what is no error goes as text and as value, if it can be cloned. */
 export function packError(thrown: unknown, canBeSent: (value: unknown) => boolean): PackedError {
-  return packDeep(exceptions.asError(thrown), canBeSent, 0);
+  try {
+    return packDeep(exceptions.asError(thrown), canBeSent, 0);
+  } catch (problem) {
+    // A getter of the error's own has thrown, say.
+    const message = `an error that cannot be read: ${exceptions.describe(problem)}`;
+    return { name: 'Error', message, stack: undefined, classes: ['Error'], props: {} };
+  }
 }
 
 function packDeep(error: Error, canBeSent: (value: unknown) => boolean, depth: number): PackedError {
@@ -34,10 +40,12 @@ function packDeep(error: Error, canBeSent: (value: unknown) => boolean, depth: n
   const { cause, errors } = error as { cause?: unknown; errors?: unknown };
   const packValue = (value: unknown): PackedValue => {
     if (isError(value) && depth < MAX_DEPTH) return { error: packDeep(value, canBeSent, depth + 1) };
-    return { value: canBeSent(value) ? value : exceptions.describe(value) };
+    // An error whose causes lead back to it would arrive, and could not be read there.
+    return { value: !isError(value) && canBeSent(value) ? value : exceptions.describe(value) };
   };
   return {
-    name: error.name,
+    // A program may have made it anything.
+    name: `${error.name as unknown}`,
     message: exceptions.messageOf(error),
     stack: typeof error.stack === 'string' ? error.stack : undefined,
     classes: classNames(error),

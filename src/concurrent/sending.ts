@@ -6,13 +6,16 @@ import type { Transferable } from 'node:worker_threads';
 import { pack } from './crossing.ts';
 import { PicklingError } from './errors.ts';
 import { CallFlag, type Variables } from './protocol.ts';
+import { progressListener } from './progress.ts';
 import type { WorkerHandle } from './workers.ts';
 
 /** The variables of the current context, or null if there are none. */
 export function currentVariables(): Variables | null {
   const context = copyContextOrNull();
   if (context === null) return null;
-  return Array.from(context.items(), ([variable, value]) => [variable.name, value] as const);
+  // That of the call around, if there is one, is its own affair, and could not be sent.
+  const variables = [...context.items()].filter(([variable]) => variable !== progressListener);
+  return variables.map(([variable, value]) => [variable.name, value] as const);
 }
 
 /** The arguments as they are sent, with the flags of the call. */

@@ -52,6 +52,13 @@ export abstract class LoopFree<T> implements Awaitable<T> {
     else (this.#listeners ??= []).push(listener);
   }
 
+  /** @internal Do not call `listener`: nobody waits behind it any more. */
+  _unlisten(listener: (outcome: Outcome<T>) => void): void {
+    const index = this.#listeners?.indexOf(listener) ?? -1;
+    if (index >= 0) this.#listeners?.splice(index, 1);
+    if (this.#listeners?.length === 0) this.#listeners = null;
+  }
+
   /** @internal */
   _markRetrieved(): void {
     if (this.#failure !== null) retrieved(this.#failure);

@@ -62,16 +62,16 @@ export class ThreadPoolExecutor extends PoolExecutor {
         : { maxWorkers: first ?? null, threadNamePrefix, initializer, initargs };
     const { threadNamePrefix: given, resourceLimits } = options;
     const prefix = given === undefined || given === '' ? `${kind.className}-${kind.count++}` : given;
-    const noun = kind === threadKind ? 'thread' : 'interpreter';
     let started = 0;
     super({
       options,
       defaultWorkers: Math.min(32, cpus() + 4),
-      deathMessage: `A ${noun} of the pool ended in the middle of the call.`,
-      initializerMessage: `A ${noun} initializer failed, the ${noun} pool is not usable anymore`,
+      deathMessage: 'A thread of the pool ended in the middle of the call.',
+      // Also of interpreters, as in CPython.
+      initializerMessage: 'A thread initializer failed, the thread pool is not usable anymore',
       breaksTogether: false,
-      start: (listener, concurrency) =>
-        startThread({ name: `${prefix}_${started++}`, concurrency, resourceLimits }, listener),
+      start: (listener, limits) =>
+        startThread({ name: `${prefix}_${started++}`, ...limits, resourceLimits }, listener),
       broken: (message, cause) => new kind.Broken(message, { cause }),
     });
   }

@@ -52,18 +52,28 @@ export function wait<F extends Future<any>>(
     throw new RangeError(`Invalid return condition: ${repr(returnWhen)}`);
   }
   let timer: Timer | undefined;
-  const started = new Started<DoneAndNotDoneFutures<F>>('wait()', { withdraw: () => timer?.cancel() });
-  const end = (): void => {
+  const leave = (): void => {
     timer?.cancel();
+    // A long call may be waited for again and again.
+    for (const future of futures) future._removeDoneCallback(count);
+  };
+  const started = new Started<DoneAndNotDoneFutures<F>>('wait()', { withdraw: leave });
+  const end = (): void => {
+    leave();
     started._resolve(divide(futures));
   };
   let left = futures.size;
+  const isEnough = (future: Future<any>): boolean =>
+    left === 0 ||
+    returnWhen === FIRST_COMPLETED ||
+    (returnWhen === FIRST_EXCEPTION && future._outcome?.kind === 'error');
+  const count = (future: Future<any>): void => {
+    left--;
+    if (isEnough(future)) end();
+  };
   for (const future of futures) {
-    future.addDoneCallback(() => {
-      left--;
-      const failed = returnWhen === FIRST_EXCEPTION && future._outcome?.kind === 'error';
-      if (left === 0 || failed || returnWhen === FIRST_COMPLETED) end();
-    });
+    if (started.done()) break;
+    future.addDoneCallback(count);
   }
   if (futures.size === 0) end();
   if (!started.done()) timer = startTimer(timeout, end);
@@ -121,12 +131,11 @@ export function asCompleted<F extends Future<any>>(
     if (given === total) timer?.cancel();
   }
 
-  for (const future of pending) {
-    future.addDoneCallback(() => {
-      ended.push(future);
-      serve();
-    });
-  }
+  const take = (future: F): void => {
+    ended.push(future);
+    serve();
+  };
+  for (const future of pending) future.addDoneCallback(take);
   return {
     next: () => {
       const next = new Started<IteratorResult<F, undefined>>('as_completed().next()', {
@@ -143,6 +152,8 @@ export function asCompleted<F extends Future<any>>(
     },
     return: () => {
       timer?.cancel();
+      for (const future of pending) future._removeDoneCallback(take);
+      ended.length = 0;
       given = total;
       serve();
       return Promise.resolve({ done: true, value: undefined });

@@ -1,14 +1,15 @@
 /** The worker's side of a pool: it runs the calls that are sent, on an event loop of its own. */
 import type { BaseEventLoop } from '../core/base-events.ts';
-import { ContextVar, copyContext } from '../core/contextvars.ts';
+import { type Context, ContextVar, copyContext } from '../core/contextvars.ts';
 import { fromPromise } from '../core/coroutines.ts';
 import type { AbstractEventLoop } from '../core/events.ts';
-import { describe, isCancelledError } from '../core/exceptions.ts';
+import { describe, isBaseError, isCancelledError } from '../core/exceptions.ts';
 import { typeName } from '../core/format-helpers.ts';
 import { isGeneratorFunction } from '../core/strands.ts';
 import { Runner } from '../core/runners.ts';
 import type { Task } from '../core/tasks.ts';
 import type { Gen } from '../core/types.ts';
+import type { Claims } from './claims.ts';
 import { missingModules, needsPacking, pack, unpack, type Way } from './crossing.ts';
 import { PicklingError } from './errors.ts';
 import { importModule } from './importing.ts';
@@ -50,9 +51,6 @@ interface CallPlace {
   readonly loading: Promise<void>;
 }
 
-/** Results are sent at the latest when so many wait. */
-const MAX_BATCH = 64;
-
 const AsyncFunction = Object.getPrototypeOf(async () => {}) as object;
 
 function isAsyncFunction(fn: AnyFunction): boolean {
@@ -66,11 +64,15 @@ class Call {
   args: unknown;
   readonly flags: number;
   readonly variables: Variables | null;
+  /** Its slot in `Claims`, or -1. */
+  readonly slot: number;
   task: Task<unknown> | null = null;
+  /** Of the task. */
+  context: Context | null = null;
   isCancelled = false;
   beganAt = 0;
   /** Values that a stream may send; who waits for more. */
-  credit: number;
+  credit = 0;
   onCredit: (() => void) | null = null;
 
   constructor(
@@ -79,14 +81,14 @@ class Call {
     args: unknown,
     flags: number,
     variables: Variables | null,
-    credit: number,
+    slot: number,
   ) {
     this.id = id;
     this.place = place;
     this.args = args;
     this.flags = flags;
     this.variables = variables;
-    this.credit = credit;
+    this.slot = slot;
   }
 }
 
@@ -94,25 +96,29 @@ class Call {
 export class WorkerCalls {
   readonly #channel: Channel;
   readonly #concurrency: number;
+  readonly #claims: Claims | null;
   readonly #runner: Runner;
   #loop: BaseEventLoop | null = null;
   readonly #places = new Map<number, CallPlace>();
   readonly #calls = new Map<number, Call>();
   #waiting: Call[] = [];
   #running = 0;
-  #outbox: FromWorkerEntry[] = [];
   #isReady = true;
   #isClosing = false;
-  readonly #link = new Link((messages) => {
-    this.#send([FromWorker.LINK, messages]);
-    this.#flush();
-  });
+  readonly #link = new Link((messages) => void this.#send([FromWorker.LINK, messages]));
   /** The context variables of this worker's modules; of two with one name the newer. */
   readonly #variables = new Map<string, ContextVar<unknown>>();
 
-  constructor(channel: Channel, concurrency: number, loopFactory: () => AbstractEventLoop) {
+  /** @param claims - tells which calls the pool has taken back; null where it cannot take any without being told. */
+  constructor(
+    channel: Channel,
+    concurrency: number,
+    claims: Claims | null,
+    loopFactory: () => AbstractEventLoop,
+  ) {
     this.#channel = channel;
     this.#concurrency = concurrency;
+    this.#claims = claims;
     this.#runner = new Runner({ loopFactory });
     ContextVar._onNew = (variable) => this.#variables.set(variable.name, variable);
   }
@@ -129,9 +135,9 @@ export class WorkerCalls {
         this.#places.set(entry[1], this.#load(entry[2]));
         break;
       case ToWorker.CALL: {
-        const [, id, placeId, args, flags, variables] = entry;
+        const [, id, placeId, args, flags, variables, slot = -1] = entry;
         const place = this.#places.get(placeId) as CallPlace;
-        const call = new Call(id, place, args, flags, variables, 0);
+        const call = new Call(id, place, args, flags, variables, slot);
         this.#calls.set(id, call);
         this.#waiting.push(call);
         break;
@@ -183,7 +189,7 @@ export class WorkerCalls {
 
   async #initialize([, placeId, args, flags]: ToWorkerEntry & { 0: typeof ToWorker.INIT }): Promise<void> {
     this.#isReady = false;
-    const call = new Call(-1, this.#places.get(placeId) as CallPlace, args, flags, null, 0);
+    const call = new Call(-1, this.#places.get(placeId) as CallPlace, args, flags, null, -1);
     try {
       await this.#prepare(call);
       await this.#createTask(call).toPromise();
@@ -191,7 +197,6 @@ export class WorkerCalls {
       this.#pump();
     } catch (error) {
       this.#send([FromWorker.INIT_FAILED, this.#pack(error)]);
-      this.#flush();
       this.#channel.exit(1);
     }
   }
@@ -200,11 +205,12 @@ export class WorkerCalls {
     const call = this.#calls.get(id);
     if (call === undefined) return;
     call.isCancelled = true;
-    if (call.task !== null) {
-      call.task.cancel();
-      return;
-    }
-    this.#waiting = this.#waiting.filter((waiting) => waiting !== call);
+    // Who hears of it may report progress.
+    call.context?.run(() => call.task?.cancel());
+    const index = this.#waiting.indexOf(call);
+    // Else it runs, or what it needs is being loaded: it tells its end when that is over.
+    if (index < 0) return;
+    this.#waiting.splice(index, 1);
     this.#calls.delete(id);
     this.#send([FromWorker.CANCELLED, id]);
   }
@@ -212,6 +218,11 @@ export class WorkerCalls {
   #pump(): void {
     while (this.#isReady && this.#running < this.#concurrency && this.#waiting.length > 0) {
       const call = this.#waiting.shift() as Call;
+      if (call.slot >= 0 && this.#claims?.begin(call.slot, call.id) === false) {
+        // The pool has taken it back.
+        this.#calls.delete(call.id);
+        continue;
+      }
       this.#running++;
       if (call.place.fn !== null && !(call.flags & CallFlag.PACKED)) this.#start(call);
       else {
@@ -221,9 +232,9 @@ export class WorkerCalls {
         );
       }
     }
-    if (this.#running === 0 && this.#waiting.length === 0) {
-      this.#flush();
-      if (this.#isClosing) void this.#close();
+    if (this.#isClosing && this.#running === 0 && this.#waiting.length === 0) {
+      this.#isClosing = false;
+      void this.#close();
     }
   }
 
@@ -247,6 +258,7 @@ export class WorkerCalls {
 
   #createTask(call: Call): Task<unknown> {
     const context = copyContext();
+    call.context = context;
     context.run(() => {
       progressListener.set((value) => this.#progress(call, value));
       for (const [name, value] of call.variables ?? []) this.#variables.get(name)?.set(value);
@@ -256,8 +268,8 @@ export class WorkerCalls {
     const options = { context, name: call.place.name };
     const loop = this.#startLoop();
     if (call.flags & CallFlag.STREAM) return loop.createTask(() => this.#stream(call, fn, args), options);
-    if (isGeneratorFunction(fn)) return loop.createTask(fn(...args) as Gen<unknown>, options);
-    if (call.place.isAsync) return loop.createTask(async () => fn(...args), options);
+    if (isGeneratorFunction(fn)) return loop.createTask(generatorCall(fn, args), options);
+    if (call.place.isAsync) return loop.createTask(() => asyncCall(fn, args), options);
     return loop.createTask(plainCall(call.place, fn, args), options);
   }
 
@@ -268,7 +280,6 @@ export class WorkerCalls {
       this.#loop._serve().catch((error: unknown) => {
         // SystemExit and KeyboardInterrupt leave a loop, and end the worker as they end a process.
         const { code } = error as { code?: unknown };
-        this.#flush();
         this.#channel.exit(typeof code === 'number' ? code : 1);
       });
     }
@@ -307,18 +318,27 @@ export class WorkerCalls {
         ? [FromWorker.CANCELLED, call.id]
         : [FromWorker.ERROR, call.id, this.#pack(error)];
     }
+    const result = task.result();
+    if (result instanceof Left) return [FromWorker.ERROR, call.id, this.#pack(result.error)];
     const isFast = performance.now() - call.beganAt < FAST_CALL_MS;
-    return [FromWorker.RESULT, call.id, task.result(), isFast, false];
+    return [FromWorker.RESULT, call.id, result, isFast, false];
   }
 
+  /** Tell how the call has ended, before another begins: its result must not wait for that one, or be lost with it. */
   #end(call: Call, entry: FromWorkerEntry): void {
     this.#running--;
     this.#calls.delete(call.id);
     // What the call has sent to live objects comes before its result.
     this.#link.flush();
-    this.#send(entry);
-    // A slow function must not hold up the results of those before it.
-    if (entry[0] !== FromWorker.RESULT || !entry[3]) this.#flush();
+    const problem = this.#send(entry);
+    if (problem !== null) {
+      const error = new PicklingError(
+        `the result of ${call.place.name}() cannot be sent back: ${messageOf(problem)}. Return plain data: no functions, ` +
+          'sockets, or objects that belong to this worker',
+        { cause: problem },
+      );
+      this.#send([FromWorker.ERROR, call.id, this.#pack(error)]);
+    }
     this.#pump();
   }
 
@@ -327,66 +347,48 @@ export class WorkerCalls {
   }
 
   #progress(call: Call, value: unknown): void {
-    this.#sendNow([FromWorker.PROGRESS, call.id, value], 'the value of reportProgress()');
+    this.#sendOwn([FromWorker.PROGRESS, call.id, value, false], 'the value of reportProgress()');
   }
 
   #value(call: Call, value: unknown): void {
-    this.#sendNow([FromWorker.VALUE, call.id, value], `a value of ${call.place.name}()`);
+    this.#sendOwn([FromWorker.VALUE, call.id, value, false], `a value of ${call.place.name}()`);
   }
 
-  /** Send something of the program's before the call goes on, which hears of it if that cannot be done. */
-  #sendNow(entry: FromWorkerEntry, what: string): void {
-    this.#flush();
-    const problem = this.#trySend([entry]);
-    if (problem !== null)
-      throw new PicklingError(`${what} cannot be sent: ${messageOf(problem)}`, { cause: problem });
+  /** Send something that the call gives before its end. The call hears of it if that cannot be done. */
+  #sendOwn(entry: FromWorkerEntry, what: string): void {
+    const problem = this.#send(entry);
+    if (problem === null) return;
+    throw new PicklingError(`${what} cannot be sent: ${messageOf(problem)}`, { cause: problem });
   }
 
-  #send(entry: FromWorkerEntry): void {
-    this.#outbox.push(entry);
-    if (this.#outbox.length >= MAX_BATCH) this.#flush();
-  }
-
-  #flush(): void {
-    if (this.#outbox.length === 0) return;
-    const entries = this.#outbox;
-    this.#outbox = [];
-    if (this.#trySend(entries) === null) return;
-    // One of them cannot be cloned: each by itself.
-    for (const entry of entries) {
-      const problem = this.#trySend([entry]);
-      if (problem === null) continue;
-      const id = entry[1] as number;
-      const error = new PicklingError(
-        `the result of the call cannot be sent back: ${messageOf(problem)}. Return plain data: no functions, sockets, ` +
-          'or objects that belong to this worker',
-        { cause: problem },
-      );
-      this.#trySend([[FromWorker.ERROR, id, this.#pack(error)]]);
-    }
-  }
-
-  #trySend(entries: FromWorkerEntry[]): unknown {
-    const moved: Transferable[] = [];
-    const asItGoes = (entry: FromWorkerEntry): FromWorkerEntry => {
-      if (entry[0] !== FromWorker.RESULT && entry[0] !== FromWorker.VALUE) return entry;
-      if (!needsPacking([entry[2]])) return entry;
-      const packed = pack(entry[2], this.#channel.way);
-      moved.push(...packed.transfer);
-      return [
-        entry[0],
-        entry[1],
-        packed.value,
-        entry[3] === true,
-        packed.hasParcels,
-      ] as unknown as FromWorkerEntry;
-    };
+  /** Returns why it could not be sent, or null. */
+  #send(entry: FromWorkerEntry): unknown {
     try {
-      this.#channel.send(entries.map(asItGoes), moved);
+      if (!hasValue(entry)) this.#channel.send([entry], []);
+      else if (needsPacking([entry[2]])) this.#sendPacked(entry);
+      else this.#sendValue(entry);
       return null;
     } catch (error) {
       return error;
     }
+  }
+
+  #sendValue(entry: ValueEntry): void {
+    try {
+      this.#channel.send([entry], []);
+    } catch {
+      // There may be something in it that can be sent in another way.
+      this.#sendPacked(entry);
+    }
+  }
+
+  #sendPacked(entry: ValueEntry): void {
+    const { value, hasParcels, transfer } = pack(entry[2], this.#channel.way);
+    const packed: FromWorkerEntry =
+      entry[0] === FromWorker.RESULT
+        ? [entry[0], entry[1], value, entry[3], hasParcels]
+        : [entry[0], entry[1], value, hasParcels];
+    this.#channel.send([packed], transfer);
   }
 
   async #close(): Promise<void> {
@@ -399,12 +401,54 @@ export class WorkerCalls {
   }
 }
 
+type ValueEntry = Extract<
+  FromWorkerEntry,
+  { 0: typeof FromWorker.RESULT | typeof FromWorker.PROGRESS | typeof FromWorker.VALUE }
+>;
+
+function hasValue(entry: FromWorkerEntry): entry is ValueEntry {
+  return entry[0] === FromWorker.RESULT || entry[0] === FromWorker.PROGRESS || entry[0] === FromWorker.VALUE;
+}
+
+/**
+ * What a call has thrown that would leave the event loop and end the worker: SystemExit, KeyboardInterrupt. As in Python, it
+ * is the call's error, and the worker goes on.
+ */
+class Left {
+  readonly error: unknown;
+
+  constructor(error: unknown) {
+    if (!isBaseError(error)) throw error;
+    this.error = error;
+  }
+}
+
+function* generatorCall(fn: AnyFunction, args: unknown[]): Gen<unknown> {
+  try {
+    return yield* fn(...args) as Gen<unknown>;
+  } catch (error) {
+    return new Left(error);
+  }
+}
+
+async function asyncCall(fn: AnyFunction, args: unknown[]): Promise<unknown> {
+  try {
+    return await fn(...args);
+  } catch (error) {
+    return new Left(error);
+  }
+}
+
 /** A call of a function that is no coroutine function by its looks. */
 function* plainCall(place: CallPlace, fn: AnyFunction, args: unknown[]): Gen<unknown> {
-  const result = fn(...args);
-  if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return result;
-  place.isAsync = true;
-  return yield* fromPromise(result as PromiseLike<unknown>);
+  try {
+    const result = fn(...args);
+    if (typeof (result as PromiseLike<unknown> | null)?.then !== 'function') return result;
+    place.isAsync = true;
+    return yield* fromPromise(result as PromiseLike<unknown>);
+  } catch (error) {
+    return new Left(error);
+  }
 }
 
 function messageOf(error: unknown): string {

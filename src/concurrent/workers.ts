@@ -5,6 +5,7 @@ import type * as ChildProcessModule from 'node:child_process';
 import type * as V8 from 'node:v8';
 import type * as WorkerThreads from 'node:worker_threads';
 import { mainModule, workerInfo } from '../host/is-main.ts';
+import { Claims } from './claims.ts';
 import type { Way } from './crossing.ts';
 import { Link } from './link.ts';
 import { ToWorker } from './protocol.ts';
@@ -22,6 +23,8 @@ export interface WorkerData {
   readonly asyncioTs: 'pool' | 'main';
   readonly name: string;
   readonly concurrency: number;
+  /** The memory of `Claims`, for a thread of a pool. */
+  readonly claims?: SharedArrayBuffer | null;
   readonly mainModule: string | null;
   /** Whether it ends with the process instead of keeping it alive. */
   readonly daemon?: boolean;
@@ -48,6 +51,8 @@ export interface WorkerOptions {
   readonly name: string;
   readonly concurrency: number;
   readonly daemon?: boolean | undefined;
+  /** How many calls may be there at once. */
+  readonly slots?: number;
   readonly role?: WorkerData['asyncioTs'];
   readonly notes?: unknown;
   readonly resourceLimits?: ResourceLimits | undefined;
@@ -63,6 +68,8 @@ export interface WorkerHandle {
   readonly link: Link;
   /** The thread's or process's id. */
   readonly ident: number | null;
+  /** Which of its calls have begun; null where no memory can be shared. */
+  readonly claims: Claims | null;
   /** @throws the host's error if something in `entries` cannot be cloned. */
   post(entries: readonly unknown[], transfer: readonly Transferable[]): void;
   /** Whether `value` could be posted. */
@@ -108,13 +115,15 @@ class ThreadHandle implements WorkerHandle {
   readonly way = 'thread';
   readonly link = new Link((messages) => this.post([[ToWorker.LINK, messages]], []));
   readonly ident: number;
+  readonly claims: Claims;
   readonly #worker: Worker;
 
   constructor(options: WorkerOptions, listener: WorkerListener) {
-    const { name, resourceLimits, execArgv, env } = options;
+    const { name, slots = 1, resourceLimits, execArgv, env } = options;
+    this.claims = new Claims(slots);
     this.#worker = new (threads().Worker)(program, {
       // A thread is of the process that it is in.
-      workerData: dataOf({ notes: workerInfo()?.notes, ...options }),
+      workerData: { ...dataOf({ notes: workerInfo()?.notes, ...options }), claims: this.claims.memory },
       name,
       ...(resourceLimits && { resourceLimits }),
       ...(execArgv && { execArgv: [...execArgv] }),
@@ -126,6 +135,11 @@ class ThreadHandle implements WorkerHandle {
     this.#worker.on('message', (entries) => listener.onMessage(entries));
     this.#worker.on('error', (error) => {
       thrown = error;
+    });
+    this.#worker.on('messageerror', (error) => {
+      // Something that it has sent cannot be read here: its call would never end.
+      thrown = error;
+      this.kill();
     });
     this.#worker.on('exit', (code) => {
       this.link.close(code === 0);
@@ -167,10 +181,22 @@ class ThreadHandle implements WorkerHandle {
 }
 
 /** What only the parent's debugger, test runner or `-e` is meant by is not for its children. */
-const NOT_INHERITED = /^--(inspect|debug|test(?!-)|watch|input-type|eval|print)/;
+const NOT_INHERITED =
+  /^(--(inspect|debug|test(?!-)|watch|input-type|eval|print|check|interactive)|-[epic]|-pe)/;
+/** Those of them that take the next argument, too. */
+const WITH_CODE = /^(--eval|--print|-e|-p|-pe)$/;
+
+/** The options of this process that its workers get. */
+function inheritedOptions(): string[] {
+  return process.execArgv.filter((flag, i, all) => {
+    const isCode = i > 0 && WITH_CODE.test(all[i - 1] as string) && !flag.startsWith('-');
+    return !isCode && !NOT_INHERITED.test(flag);
+  });
+}
 
 export class ProcessHandle implements WorkerHandle {
   readonly way = 'process';
+  readonly claims = null;
   readonly link = new Link((messages) => this.post([[ToWorker.LINK, messages]]));
   readonly #child: ChildProcess;
   readonly #serialize: (value: unknown) => Buffer;
@@ -183,7 +209,7 @@ export class ProcessHandle implements WorkerHandle {
     const forkOptions: ForkOptions = {
       serialization: 'advanced',
       stdio: [stdin, 'inherit', 'inherit', 'ipc'],
-      execArgv: [...(execArgv ?? process.execArgv.filter((flag) => !NOT_INHERITED.test(flag)))],
+      execArgv: [...(execArgv ?? inheritedOptions())],
       ...(env && { env }),
       ...(executable !== undefined && { execPath: executable }),
     };

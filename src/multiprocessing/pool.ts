@@ -7,7 +7,7 @@ import type { Delay } from '../core/types.ts';
 import { BrokenProcessPool, BrokenThreadPool } from '../concurrent/errors.ts';
 import type { ResultOfCall } from '../concurrent/executor.ts';
 import type { Future } from '../concurrent/futures.ts';
-import { PoolExecutor } from '../concurrent/pool-executor.ts';
+import { PoolExecutor, type PoolLimits } from '../concurrent/pool-executor.ts';
 import { LoopFree, Started } from '../concurrent/started.ts';
 import { checkTarget, isTarget, placeOf, type Target } from '../concurrent/targets.ts';
 import { Timer } from '../concurrent/timer.ts';
@@ -59,14 +59,14 @@ class Workers extends PoolExecutor {
 interface WorkerKind {
   readonly deathMessage: string;
   readonly initializerMessage: string;
-  start(listener: WorkerListener, concurrency: number): WorkerHandle;
+  start(listener: WorkerListener, limits: PoolLimits): WorkerHandle;
   broken(message: string, cause?: unknown): BrokenProcessPool | BrokenThreadPool;
 }
 
 const processKind: WorkerKind = {
   deathMessage: 'A process of the pool ended in the middle of its job.',
   initializerMessage: 'A process initializer failed, the pool is not usable anymore',
-  start: (listener, concurrency) => {
+  start: (listener, limits) => {
     const identity = nextIdentity();
     const { name: parentName } = currentProcess();
     const notes: ChildNotes = {
@@ -77,7 +77,7 @@ const processKind: WorkerKind = {
       argv: [],
       isSubclass: false,
     };
-    return startProcess({ name: `SpawnPoolWorker-${identity.join(':')}`, concurrency, notes }, listener);
+    return startProcess({ name: `SpawnPoolWorker-${identity.join(':')}`, ...limits, notes }, listener);
   },
   broken: (message, cause) => new BrokenProcessPool(message, { cause }),
 };
@@ -87,8 +87,7 @@ let threads = 0;
 const threadKind: WorkerKind = {
   deathMessage: 'A thread of the pool ended in the middle of its job.',
   initializerMessage: 'A thread initializer failed, the pool is not usable anymore',
-  start: (listener, concurrency) =>
-    startThread({ name: `Thread-${++threads} (worker)`, concurrency }, listener),
+  start: (listener, limits) => startThread({ name: `Thread-${++threads} (worker)`, ...limits }, listener),
   broken: (message, cause) => new BrokenThreadPool(message, { cause }),
 };
 

@@ -1,5 +1,5 @@
 /** A started thread: its worker, and the one call that it runs. */
-import { RuntimeError } from '../core/exceptions.ts';
+import { RuntimeError, SystemExit } from '../core/exceptions.ts';
 import { FromWorker, type FromWorkerEntry, ToWorker, type ToWorkerEntry } from '../concurrent/protocol.ts';
 import { unpackError } from '../concurrent/remote-errors.ts';
 import { asPicklingError, currentVariables, packArgs } from '../concurrent/sending.ts';
@@ -70,7 +70,9 @@ export class ThreadRun implements WorkerListener {
       if (entry[0] === FromWorker.READY) this.#owner._began();
       else if (entry[0] === FromWorker.LINK) this.#handle.link.receive(entry[1]);
       else if (entry[0] === FromWorker.ERROR) {
-        this.#owner._failed(unpackError(entry[2], exportsOf(this.#place.module)));
+        const error = unpackError(entry[2], exportsOf(this.#place.module));
+        // It ends the thread, and is no failure.
+        if (!(error instanceof SystemExit)) this.#owner._failed(error);
       }
     }
   }

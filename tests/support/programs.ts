@@ -51,6 +51,8 @@ export interface ProgramOptions {
   /** Options of Node. */
   flags?: string[];
   env?: Record<string, string>;
+  /** What it finds in `process.argv` from the second place on. */
+  args?: string[];
   /** Called with all that the program has printed so far, each time it prints. */
   onOutput?: (output: string, child: ChildProcess) => void;
 }
@@ -62,7 +64,13 @@ const prelude =
 export function runProgram(code: string, options: ProgramOptions = {}): Promise<Ended> {
   // The first says that a runner started this file and wants its report in binary.
   const { NODE_TEST_CONTEXT: _, NODE_OPTIONS: __, ...env } = process.env;
-  const args = [...(options.flags ?? []), '--input-type=module', '--eval', prelude + code];
+  const args = [
+    ...(options.flags ?? []),
+    '--input-type=module',
+    '--eval',
+    prelude + code,
+    ...(options.args ?? []),
+  ];
   const child = spawn(process.execPath, args, {
     cwd: root,
     env: { ...env, ...options.env },
