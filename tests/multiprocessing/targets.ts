@@ -156,14 +156,17 @@ export async function work(jobs: JoinableQueue<number>, results: SimpleQueue<num
   }
 }
 
-/** In turn cancels a get and takes what comes. */
+/** Cancels its gets, each time a little later, until one has come before. */
 export async function takeHesitating(queue: Queue<number>, count: number, answers: Queue): Promise<void> {
   const items: number[] = [];
+  let patience = 0;
   while (items.length < count) {
     const get = queue.get();
-    await sleep(items.length % 3 === 0 ? 0 : 0.001);
+    await sleep(patience);
+    patience += 0.0003;
     if (get.cancel()) continue;
     items.push(await get);
+    patience = 0;
   }
   await answers.put(items);
 }
