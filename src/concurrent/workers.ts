@@ -264,16 +264,21 @@ export class ProcessHandle implements WorkerHandle {
     }
   }
 
+  /** Bun's has no methods. */
+  get #channel(): Partial<Pick<NonNullable<ChildProcess['channel']>, 'ref' | 'unref'>> | null | undefined {
+    return this.#child.channel;
+  }
+
   ref(): void {
     if (this.#hasExited) return;
     needed.add(this);
     this.#child.ref();
-    this.#child.channel?.ref();
+    this.#channel?.ref?.();
   }
 
   unref(): void {
     this.#child.unref();
-    this.#child.channel?.unref();
+    this.#channel?.unref?.();
     forget(this);
   }
 

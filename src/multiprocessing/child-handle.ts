@@ -4,6 +4,7 @@ import { asPicklingError, packArgs } from '../concurrent/sending.ts';
 import { Started } from '../concurrent/started.ts';
 import type { Place } from '../concurrent/targets.ts';
 import { type Death, type ProcessHandle, startProcess, type WorkerListener } from '../concurrent/workers.ts';
+import { addDaemon, deleteDaemon } from './keep-alive.ts';
 
 /** What a child is told of itself. */
 export interface ChildNotes {
@@ -45,7 +46,9 @@ export class Child implements WorkerListener {
     const { name, notes, executable } = options;
     const { daemon } = notes;
     this.#handle = startProcess({ name, concurrency: 1, daemon, role: 'main', notes, executable }, this);
-    if (daemon) this.#handle.unref();
+    if (!daemon) return;
+    this.#handle.unref();
+    addDaemon(this);
   }
 
   /** @throws PicklingError if the arguments cannot be sent; then no process is left. */
@@ -70,7 +73,11 @@ export class Child implements WorkerListener {
     const started = new Started<void>('Process.start()');
     if (this.#failure !== null) started._reject(this.#failure);
     else if (this.#isConnected) started._resolve();
-    else this.#connectWaits.push(started);
+    else {
+      this.#connectWaits.push(started);
+      this.hold();
+      started._whenEnded(() => this.release());
+    }
     return started;
   }
 
@@ -100,6 +107,7 @@ export class Child implements WorkerListener {
       for (const wait of this.#connectWaits.splice(0)) wait._reject(error);
     }
     this.#connected();
+    deleteDaemon(this);
     this.#options.onExit(this.exitcode);
   }
 

@@ -1,6 +1,6 @@
 /** What a child process does: it runs one target, and ends. Counterpart: `multiprocessing/spawn.py` and `Process._bootstrap`. */
 import { iscoroutine } from '../core/coroutines.ts';
-import { SystemExit } from '../core/exceptions.ts';
+import { KeyboardInterrupt, SystemExit } from '../core/exceptions.ts';
 import { formatError } from '../core/format-helpers.ts';
 import { run } from '../core/runners.ts';
 import { isGeneratorFunction } from '../core/strands.ts';
@@ -87,6 +87,8 @@ function report(error: unknown): number {
     process.stderr.write(`${error.code}\n`);
     return 1;
   }
+  // The run has set what a shell expects; a parent expects what Python's has.
+  if (error instanceof KeyboardInterrupt) process.once('exit', () => (process.exitCode = 1));
   process.stderr.write(`Process ${currentProcess().name}:\n${formatError(error)}\n`);
   return 1;
 }

@@ -1,6 +1,7 @@
 /** Those who wait for something that several processes share, first come, first served. */
 import { Started, type Undo } from '../concurrent/started.ts';
 import { Timer } from '../concurrent/timer.ts';
+import { beginWait, endWait } from './keep-alive.ts';
 import type { Client } from './shared.ts';
 
 /** One who waits. */
@@ -37,13 +38,11 @@ export class Line<T, N = undefined> {
   /** Go to its end. */
   join(terms: Terms<T>, note: N): Started<T> {
     const { what, client, timeout, giveBack } = terms;
-    const leave = (): void => {
-      this.#waiting.delete(waiting);
-      waiting.timer?.cancel();
-    };
+    const leave = (): void => this.#leave(waiting);
     const undo: Undo<T> = { withdraw: leave, ...(giveBack && { giveBack }) };
     const waiting = { started: new Started<T>(what, undo), client, note, timer: null as Timer | null };
     this.#waiting.add(waiting);
+    if (client === '') beginWait();
     if (timeout !== null) {
       waiting.timer = new Timer(timeout, () => {
         leave();
@@ -53,12 +52,16 @@ export class Line<T, N = undefined> {
     return waiting.started;
   }
 
+  #leave(waiting: Waiting<T, N> & { timer: Timer | null }): void {
+    if (!this.#waiting.delete(waiting)) return;
+    waiting.timer?.cancel();
+    if (waiting.client === '') endWait();
+  }
+
   /** Who is first leaves the line; undefined if nobody waits. */
   shift(): Waiting<T, N> | undefined {
     const [first] = this.#waiting;
-    if (first === undefined) return undefined;
-    this.#waiting.delete(first);
-    first.timer?.cancel();
+    if (first !== undefined) this.#leave(first);
     return first;
   }
 

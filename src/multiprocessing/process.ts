@@ -28,10 +28,18 @@ export interface ProcessOptions<A extends unknown[]> {
 /** Ends with its process. No task that waits for it can cancel it for the others. */
 class Sentinel extends LoopFree<number> {
   readonly #name: string;
+  readonly #child: Child;
 
-  constructor(name: string) {
+  constructor(name: string, child: Child) {
     super();
     this.#name = name;
+    this.#child = child;
+  }
+
+  // Outside of a loop nothing else keeps this process alive until then.
+  override toPromise(): Promise<number> {
+    this.#child.hold();
+    return super.toPromise().finally(() => this.#child.release());
   }
 
   end(exitcode: number): void {
@@ -154,11 +162,10 @@ export class Process<A extends unknown[] = any[]> {
       argv: process.argv.slice(1),
       isSubclass: hasOwnRun(this),
     };
-    const sentinel = new Sentinel(name);
     const child = new Child({ name, notes, executable, onExit: (exitcode) => ended(this, exitcode) });
     child.run(...workOf(this));
     own.child = child;
-    own.sentinel = sentinel;
+    own.sentinel = new Sentinel(name, child);
     own.target = null;
     own.args = [];
     children.add(this);

@@ -1,0 +1,65 @@
+/** A program with a child; its argument says which. Its targets stand in it, so the children import it again. */
+import { isMain, sleep } from 'asyncio-ts';
+import { currentProcess, type Event, Event as NewEvent, Process, Queue } from 'asyncio-ts/multiprocessing';
+
+export async function child(seconds: number): Promise<void> {
+  console.log('child runs, with', process.argv[2]);
+  await sleep(seconds);
+  console.log('child has ended');
+}
+
+export async function answer(queue: Queue): Promise<void> {
+  await sleep(0.05);
+  await queue.put('an answer');
+  await sleep(3600);
+}
+
+export async function fail(): Promise<void> {
+  await sleep(0);
+  throw new TypeError('on purpose');
+}
+
+/** Says its pid, and stays. */
+export async function stay(ready: Event): Promise<void> {
+  process.on('SIGTERM', () => {});
+  console.log(process.pid);
+  if (currentProcess().name === 'Process-1') await new Process({ target: stay, args: [ready] }).start();
+  else await ready.set();
+  await sleep(3600);
+}
+
+if (isMain(import.meta)) {
+  switch (process.argv[2]) {
+    case 'child':
+      void new Process({ target: child, args: [0.1] }).start();
+      console.log('main has ended');
+      break;
+    case 'daemon': {
+      const process = new Process({ target: child, args: [3600], daemon: true });
+      await process.start();
+      await process.join(0.3);
+      console.log('main has ended');
+      break;
+    }
+    case 'answer': {
+      const queue = new Queue();
+      void new Process({ target: answer, args: [queue], daemon: true }).start();
+      console.log(await queue.get());
+      break;
+    }
+    case 'fail': {
+      const process = new Process({ target: fail });
+      await process.start();
+      await process.join();
+      console.log(process.exitcode);
+      break;
+    }
+    case 'stay': {
+      const ready = new NewEvent();
+      await new Process({ target: stay, args: [ready] }).start();
+      await ready.wait();
+      console.log('ready');
+      break;
+    }
+  }
+}
