@@ -267,36 +267,20 @@ test('SIGINT in a terminal ends the program and its pools, with calls that run',
     });`;
   const file = fileOf('sigint.mjs', program);
   // A terminal of its own, whose Ctrl-C goes to the whole group.
-  const script = `
-import os, pty, sys, time
-pid, fd = pty.fork()
-if pid == 0:
-    os.execv(sys.argv[1], sys.argv[1:])
-seen = b''
-sent = False
-while True:
-    try:
-        data = os.read(fd, 4096)
-    except OSError:
-        break
-    if not data:
-        break
-    seen += data
-    if b'pids' in seen and not sent:
-        sent = True
-        os.write(fd, b'\\x03')
-_, status = os.waitpid(pid, 0)
-print(seen.decode())
-print('status', os.waitstatus_to_exitcode(status))
-`;
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const ended = spawnSync('python3', ['-c', script, process.execPath, file], {
+  const terminal = spawn('script', ['-qec', `${process.execPath} ${file}`, '/dev/null'], {
     env,
-    encoding: 'utf8',
+    stdio: ['pipe', 'pipe', 'inherit'],
     timeout: 30_000,
   });
-  assert.match(ended.stdout, /finally/, ended.stdout + ended.stderr);
-  assert.match(ended.stdout, /status (130|-2)\n/, ended.stdout);
-  const pids = JSON.parse(/pids (\[.*\])/.exec(ended.stdout)![1]!) as number[];
+  let output = '';
+  terminal.stdout.setEncoding('utf8').on('data', (text: string) => {
+    if (!output.includes('pids') && `${output}${text}`.includes('pids')) terminal.stdin.write('\x03');
+    output += text;
+  });
+  const code = await new Promise((resolve) => terminal.on('close', resolve));
+  assert.match(output, /finally/);
+  assert.equal(code, 130, output);
+  const pids = JSON.parse(/pids (\[.*\])/.exec(output)![1]!) as number[];
   await eventually(() => pids.every((pid) => !isAlive(pid)), 'the processes have ended');
 });
