@@ -20,5 +20,11 @@ export { ProcessPoolExecutor, type ProcessPoolOptions } from './process.ts';
 export { Started } from './started.ts';
 export type { ModuleTarget, Target, TargetFunction } from './targets.ts';
 export { InterpreterPoolExecutor, ThreadPoolExecutor, type ThreadPoolOptions } from './thread.ts';
-export { asCompleted, type DoneAndNotDoneFutures, type StartedIterator, wait } from './waiting.ts';
+export {
+  asCompleted,
+  type DoneAndNotDoneFutures,
+  type DoneFuture,
+  type StartedIterator,
+  wait,
+} from './waiting.ts';
 export { reportProgress } from './progress.ts';

@@ -91,6 +91,12 @@ export function asNext<T>(started: Started<IteratorResult<T, undefined>>) {
 }
 
 /**
+ * A future that is done, as `for await` gives it. It has no `then` for the compiler, which would take the result for
+ * the future; it is the future itself.
+ */
+export type DoneFuture<F extends Future<any>> = Omit<F, 'then'>;
+
+/**
  * The futures in the order in which they end, those that are done first; each once.
  *
  * @param timeout - seconds from the call.
@@ -101,13 +107,13 @@ export function asNext<T>(started: Started<IteratorResult<T, undefined>>) {
 export function asCompleted<F extends Future<any>>(
   fs: Iterable<F>,
   timeout?: Delay | null,
-): StartedIterator<F> {
+): StartedIterator<DoneFuture<F>> {
   const pending = new Set(fs);
   const total = pending.size;
-  const ended: F[] = [];
+  const ended: DoneFuture<F>[] = [];
   let given = 0;
   let expired = false;
-  const waiting: Started<IteratorResult<F, undefined>>[] = [];
+  const waiting: Started<IteratorResult<DoneFuture<F>, undefined>>[] = [];
   const timer = startTimer(timeout, () => {
     expired = true;
     serve();
@@ -117,10 +123,10 @@ export function asCompleted<F extends Future<any>>(
 
   function serve(): void {
     while (waiting.length > 0) {
-      const next = waiting[0] as Started<IteratorResult<F, undefined>>;
+      const next = waiting[0] as Started<IteratorResult<DoneFuture<F>, undefined>>;
       if (ended.length > 0) {
         given++;
-        next._resolve({ done: false, value: ended.shift() as F });
+        next._resolve({ done: false, value: ended.shift() as DoneFuture<F> });
       } else if (given === total) next._resolve({ done: true, value: undefined });
       else if (expired) next._reject(new TimeoutError(`${total - given} (of ${total}) futures unfinished`));
       else break;
@@ -138,7 +144,7 @@ export function asCompleted<F extends Future<any>>(
   for (const future of pending) future.addDoneCallback(take);
   return {
     next: () => {
-      const next = new Started<IteratorResult<F, undefined>>('as_completed().next()', {
+      const next = new Started<IteratorResult<DoneFuture<F>, undefined>>('as_completed().next()', {
         withdraw: () => waiting.splice(waiting.indexOf(next), 1),
         giveBack: (result) => {
           if (result.done) return;
