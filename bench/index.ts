@@ -24,7 +24,7 @@ const options = readOptions({
   runtimes: RUNTIME_NAMES,
   quick: 'one to two minutes',
   python: 'CPython to compare with',
-  hasPeers: true,
+  peers: 'effect and effection',
 });
 const notes: string[] = [];
 const runtimes = findRuntimes(options, (text) => notes.push(text));

@@ -24,11 +24,11 @@ export interface Subject {
   readonly quick: string;
   /** Which Python to compare with, in brackets after `--python PATH`. */
   readonly python: string;
-  /** Whether other libraries, which have to be installed, are among the runtimes. */
-  readonly hasPeers: boolean;
+  /** Other libraries among the runtimes, which have to be installed; null for none. */
+  readonly peers: string | null;
 }
 
-function helpOf({ usage, summary, quick, python, hasPeers }: Subject): string {
+function helpOf({ usage, summary, quick, python, peers }: Subject): string {
   const lines = [
     `Usage: ${usage} -- [options]`,
     '',
@@ -38,10 +38,8 @@ function helpOf({ usage, summary, quick, python, hasPeers }: Subject): string {
     '  --only NAME,...      these workloads only',
     '  --runtime NAME,...   these runtimes only',
     '  --rounds N           rounds of everything (default 3, with --quick 1)',
-    ...(hasPeers
-      ? [
-          '  --no-peers           without effect and effection, which are otherwise installed into .cache/bench',
-        ]
+    ...(peers !== null
+      ? [`  --no-peers           without ${peers}, which are otherwise installed into .cache`]
       : []),
     '  --node PATH          measure with this node binary (default: the one that runs this command)',
     `  --python PATH        ${python} (default: python3 on the PATH)`,
@@ -54,7 +52,7 @@ function helpOf({ usage, summary, quick, python, hasPeers }: Subject): string {
 
 /** Read the options; print the help or the mistake and exit where there is nothing to measure. */
 export function readOptions(subject: Subject): Options {
-  const { workloads, runtimes, hasPeers } = subject;
+  const { workloads, runtimes, peers } = subject;
   const names = `\nWorkloads: ${workloads.join(', ')}\nRuntimes:  ${runtimes.join(', ')}\n`;
   try {
     const { values } = parseArgs({
@@ -78,7 +76,7 @@ export function readOptions(subject: Subject): Options {
     const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
     if (!Number.isInteger(rounds) || rounds < 1)
       throw new Error(`--rounds: a whole number from 1, got ${values.rounds}`);
-    if (values['no-peers'] && !hasPeers) throw new Error('--no-peers: there are none');
+    if (values['no-peers'] && peers === null) throw new Error('--no-peers: there are none');
     const { quick, node, python, floors, json = null } = values;
     const only = pick('--only', values.only, workloads);
     const runtime = pick('--runtime', values.runtime, runtimes);

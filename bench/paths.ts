@@ -6,6 +6,7 @@ export const ROOT = new URL('../../', import.meta.url);
 export const SOURCES = new URL('bench/', ROOT);
 export const BUILT = new URL('./', import.meta.url);
 export const CACHE = new URL('.cache/bench/', ROOT);
+export const EXECUTORS_CACHE = new URL('.cache/bench-executors/', ROOT);
 
 export function pathOf(relative: string, base: URL): string {
   return fileURLToPath(new URL(relative, base));

@@ -19,7 +19,7 @@ const options = readOptions({
   runtimes: RUNTIME_NAMES,
   quick: 'about a minute',
   python: 'CPython to compare with, which may have uvloop',
-  hasPeers: false,
+  peers: null,
 });
 const notes: string[] = [];
 const runtimes = findRuntimes(options, (text) => notes.push(text));
