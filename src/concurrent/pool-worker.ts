@@ -166,13 +166,16 @@ export class PoolWorker implements WorkerListener {
    * behind those that it ran.
    */
   takeBack(): PoolCall[] {
-    const isProcess = this.handle.claims === null;
-    const calls = [...this.calls.values()].filter(
-      (call) => !call.isMoved && !(isProcess && this.mayHaveBegun(call)),
-    );
-    if (!isProcess || !this.isEnded) return calls.filter((call) => this.withdraw(call));
-    for (const call of calls) this.take(call);
-    return calls;
+    const isGoneProcess = this.handle.claims === null && this.isEnded;
+    const calls: PoolCall[] = [];
+    // From the last to the first: a thread that begins others in the meantime leaves none out.
+    for (const call of [...this.calls.values()].reverse()) {
+      if (call.isMoved) continue;
+      if (isGoneProcess && !this.mayHaveBegun(call)) this.take(call);
+      else if (isGoneProcess || !this.withdraw(call)) continue;
+      calls.push(call);
+    }
+    return calls.reverse();
   }
 
   /** Take all calls from it. */
