@@ -190,6 +190,22 @@ describe('Queue', () => {
     assert.equal(await queue.getNowait(), 5);
   });
 
+  it('what was on its way to a child that dies goes back to the head of the queue', async () => {
+    const [queue, answers] = [new Queue<number>(), new Queue<string>()];
+    const child = start(targets.askAndTell, queue, answers);
+    try {
+      assert.equal(await answers.get(), 'asked');
+      // It has asked for an item, and reads nothing any more.
+      process.kill(child.pid as number, 'SIGSTOP');
+      for (const item of [1, 2, 3]) await queue.put(item);
+      assert.equal(await queue.qsize(), 2);
+    } finally {
+      child.kill();
+      await child.join();
+    }
+    assert.deepEqual(await getAll(queue, 3), [1, 2, 3]);
+  });
+
   it('JoinableQueue and SimpleQueue: jobs, results, and the end of all jobs', async () => {
     const [jobs, results] = [new JoinableQueue<number>(), new SimpleQueue<number>()];
     const children = [start(targets.work, jobs, results), start(targets.work, jobs, results)];

@@ -141,6 +141,13 @@ export async function take(queue: Queue, taken: Queue): Promise<void> {
   for (;;) await taken.put(await queue.get());
 }
 
+/** Asks for an item, then says so. */
+export async function askAndTell(queue: Queue, answers: Queue): Promise<void> {
+  const item = queue.get();
+  await answers.put('asked');
+  await item;
+}
+
 export async function takeSome(queue: Queue, count: number, answers: Queue): Promise<void> {
   const items: unknown[] = [];
   for (let i = 0; i < count; i++) items.push(await queue.get());
