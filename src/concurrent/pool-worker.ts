@@ -162,15 +162,20 @@ export class PoolWorker implements WorkerListener {
   }
 
   /**
-   * Take back the calls that have not begun, if they can be sent again. Of a process that is known at its end only: what was
-   * behind those that it ran.
+   * Take back the calls that have not begun, if they can be sent again, in the order of their submission. Of a process that is
+   * known at its end only: what was behind those that it ran.
    */
   takeBack(): PoolCall[] {
     const isProcess = this.handle.claims === null;
     const calls = [...this.calls.values()].filter(
       (call) => !call.isMoved && !(isProcess && this.mayHaveBegun(call)),
     );
-    if (!isProcess || !this.isEnded) return calls.filter((call) => this.withdraw(call));
+    // The last ones first: what a thread begins meanwhile is then older than all that comes back, and one worker keeps the order.
+    if (!isProcess || !this.isEnded)
+      return calls
+        .reverse()
+        .filter((call) => this.withdraw(call))
+        .reverse();
     for (const call of calls) this.take(call);
     return calls;
   }
