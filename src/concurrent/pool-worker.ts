@@ -162,20 +162,22 @@ export class PoolWorker implements WorkerListener {
   }
 
   /**
-   * Take back the calls that have not begun, if they can be sent again. Of a process that is known at its end only: what was
-   * behind those that it ran.
+   * Take back the calls that have not begun, if they can be sent again, in the order of their submission. Of a process that is
+   * known at its end only: what was behind those that it ran.
    */
   takeBack(): PoolCall[] {
-    const isGoneProcess = this.handle.claims === null && this.isEnded;
-    const calls: PoolCall[] = [];
-    // From the last to the first: a thread that begins others in the meantime leaves none out.
-    for (const call of [...this.calls.values()].reverse()) {
-      if (call.isMoved) continue;
-      if (isGoneProcess && !this.mayHaveBegun(call)) this.take(call);
-      else if (isGoneProcess || !this.withdraw(call)) continue;
-      calls.push(call);
-    }
-    return calls.reverse();
+    const isProcess = this.handle.claims === null;
+    const calls = [...this.calls.values()].filter(
+      (call) => !call.isMoved && !(isProcess && this.mayHaveBegun(call)),
+    );
+    // The last ones first: what a thread begins meanwhile is then older than all that comes back, and one worker keeps the order.
+    if (!isProcess || !this.isEnded)
+      return calls
+        .reverse()
+        .filter((call) => this.withdraw(call))
+        .reverse();
+    for (const call of calls) this.take(call);
+    return calls;
   }
 
   /** Take all calls from it. */

@@ -14,22 +14,37 @@ export interface Failure {
 
 const waiting = new Set<Failure>();
 
+function reportAll(): void {
+  waiting.forEach(report);
+}
+
+// Nothing is listened to while there is nothing to report.
+function add(failure: Failure): void {
+  if (waiting.size === 0) process.on('exit', reportAll);
+  waiting.add(failure);
+}
+
+function remove(failure: Failure): boolean {
+  const isKnown = waiting.delete(failure);
+  if (isKnown && waiting.size === 0) process.off('exit', reportAll);
+  return isKnown;
+}
+
 function report(failure: Failure): void {
-  if (!waiting.delete(failure) || failure.retrieved) return;
+  if (!remove(failure) || failure.retrieved) return;
   const { error } = failure;
   const trace = error instanceof Error ? (error.stack ?? String(error)) : String(error);
   logger.error(`${failure.text}: the error was never retrieved\n${trace}`);
 }
 
 const collected = new FinalizationRegistry<Failure>(report);
-process.once('exit', () => waiting.forEach(report));
 
 /** `owner` has failed. Its error is reported when it is collected, at the latest at the end of the process. */
 export function watchFailure(owner: object, text: string, error: unknown): Failure {
   const failure: Failure = { text, error, retrieved: false };
   // Until its text is read, the stack of an error holds the objects whose methods are on it: `owner` among them.
   if (error instanceof Error) void error.stack;
-  waiting.add(failure);
+  add(failure);
   collected.register(owner, failure, failure);
   return failure;
 }
@@ -37,6 +52,6 @@ export function watchFailure(owner: object, text: string, error: unknown): Failu
 /** Somebody has asked for it. */
 export function retrieved(failure: Failure): void {
   failure.retrieved = true;
-  waiting.delete(failure);
+  remove(failure);
   collected.unregister(failure);
 }
