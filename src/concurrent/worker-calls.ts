@@ -99,6 +99,8 @@ export class WorkerCalls {
   readonly #claims: Claims | null;
   readonly #runner: Runner;
   #loop: BaseEventLoop | null = null;
+  /** The run of the loop. */
+  #serving: Promise<void> = Promise.resolve();
   readonly #places = new Map<number, CallPlace>();
   readonly #calls = new Map<number, Call>();
   #waiting: Call[] = [];
@@ -277,7 +279,7 @@ export class WorkerCalls {
   #startLoop(): BaseEventLoop {
     if (this.#loop === null) {
       this.#loop = this.#runner.getLoop() as BaseEventLoop;
-      this.#loop._serve().catch((error: unknown) => {
+      this.#serving = this.#loop._serve().catch((error: unknown) => {
         // SystemExit and KeyboardInterrupt leave a loop, and end the worker as they end a process.
         const { code } = error as { code?: unknown };
         this.#channel.exit(typeof code === 'number' ? code : 1);
@@ -393,6 +395,9 @@ export class WorkerCalls {
 
   async #close(): Promise<void> {
     try {
+      this.#loop?.stop();
+      await this.#serving;
+      // Tasks that calls have left behind are cancelled, and end.
       await this.#runner.close();
       await this.#link.drain();
     } finally {
