@@ -72,12 +72,13 @@ function receiverFor(channel: Channel, data: WorkerData): (entries: readonly ToW
   return (entries) => void child.then((it) => it.receive(entries));
 }
 
-const { parentPort, workerData } = threads;
-if (parentPort !== null) {
-  const channel = threadChannel(parentPort);
-  const receive = receiverFor(channel, workerData as WorkerData);
-  parentPort.on('message', receive);
-  parentPort.on('messageerror', (error) => {
+const { isMainThread, workerData } = threads;
+if (!isMainThread) {
+  const { port, ...data } = workerData as WorkerData & { port: MessagePort };
+  const channel = threadChannel(port);
+  const receive = receiverFor(channel, data);
+  port.on('message', receive);
+  port.on('messageerror', (error) => {
     throw error;
   });
   channel.send([[FromWorker.READY]], []);
