@@ -26,6 +26,7 @@ import {
 import { progressListener } from './progress.ts';
 import { type PackedError, packError } from './remote-errors.ts';
 import { functionAt, type Place } from './targets.ts';
+import { whenIdle } from './workers.ts';
 import type { Transferable } from 'node:worker_threads';
 
 /** How a worker and its pool hear of each other. */
@@ -99,6 +100,8 @@ export class WorkerCalls {
   readonly #claims: Claims | null;
   readonly #runner: Runner;
   #loop: BaseEventLoop | null = null;
+  /** The run of the loop. */
+  #serving: Promise<void> | null = null;
   readonly #places = new Map<number, CallPlace>();
   readonly #calls = new Map<number, Call>();
   #waiting: Call[] = [];
@@ -277,7 +280,7 @@ export class WorkerCalls {
   #startLoop(): BaseEventLoop {
     if (this.#loop === null) {
       this.#loop = this.#runner.getLoop() as BaseEventLoop;
-      this.#loop._serve().catch((error: unknown) => {
+      this.#serving = this.#loop._serve().catch((error: unknown) => {
         // SystemExit and KeyboardInterrupt leave a loop, and end the worker as they end a process.
         const { code } = error as { code?: unknown };
         this.#channel.exit(typeof code === 'number' ? code : 1);
@@ -393,7 +396,11 @@ export class WorkerCalls {
 
   async #close(): Promise<void> {
     try {
+      this.#loop?.stop();
+      await this.#serving;
       await this.#runner.close();
+      // Threads and processes that a call has started go on.
+      await whenIdle();
       await this.#link.drain();
     } finally {
       this.#channel.exit(0);
