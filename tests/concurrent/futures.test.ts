@@ -77,6 +77,7 @@ test('wait wakes when it shall, and a time-out is no error', async () => {
   assert.deepEqual([...(await first).done], [a]);
   assert.equal(failed.done(), false);
   c.setException(new Error('c'));
+  assert.equal((await c.exception())?.message, 'c');
   assert.deepEqual([...(await failed).notDone], [b]);
   b.setResult(2);
 });
