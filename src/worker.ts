@@ -35,9 +35,14 @@ function processChannel(): Channel {
       unsent++;
     },
     canBeSent: (value) => succeeds(() => v8.serialize(value)),
-    // What was sent last is on its way, and would be lost with the process.
+    // What was sent and printed last is on its way, and would be lost with the process.
     exit: (code) => {
       exitCode = code;
+      for (const stream of [process.stdout, process.stderr]) {
+        if (!(stream.writableLength > 0)) continue;
+        unsent++;
+        stream.write('', sent);
+      }
       if (unsent === 0) process.exit(code);
     },
   };

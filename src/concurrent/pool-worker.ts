@@ -146,6 +146,7 @@ export class PoolWorker implements WorkerListener {
     if (unsent >= 0) this.#outbox.splice(unsent, 1);
     else if (call.slot < 0 || this.handle.claims?.takeBack(call.slot, call.id) !== true) return false;
     this.take(call);
+    this.closeIfDone();
     this.updateRef();
     return true;
   }
@@ -255,6 +256,7 @@ export class PoolWorker implements WorkerListener {
     const call = this.calls.get(id);
     if (call === undefined) return;
     this.take(call);
+    this.closeIfDone();
     const what = `${call.place.name || 'the function'}()`;
     if (!call.future.done()) call.future.setException(asPicklingError(what, call.args, this.handle, problem));
     this.pool._pump();
@@ -270,6 +272,11 @@ export class PoolWorker implements WorkerListener {
     this.#isReferenced = isNeeded;
     if (isNeeded) this.handle.ref();
     else this.handle.unref();
+  }
+
+  /** One that takes no more calls ends with the last that it has. */
+  closeIfDone(): void {
+    if (this.isRetired && this.calls.size === 0) this.close();
   }
 
   /** Let it end when it has done its calls. */

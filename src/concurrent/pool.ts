@@ -204,8 +204,9 @@ export class Pool {
     let starting = 0;
     let active = 0;
     for (const worker of this.#workers) {
+      // One that takes no more calls counts as long as it runs those that it has.
+      if (!worker.isRetired || (worker.calls.size > 0 && !worker.isEnded)) active++;
       if (worker.isRetired) continue;
-      active++;
       if (!worker.isReady) {
         starting++;
         continue;
@@ -327,7 +328,7 @@ export class Pool {
     const call = worker.calls.get(id);
     if (call === undefined) return null;
     worker.take(call);
-    if (worker.isRetired && worker.calls.size === 0) worker.close();
+    worker.closeIfDone();
     return call;
   }
 
@@ -342,7 +343,7 @@ export class Pool {
       calls.push(call);
     }
     this.#requeue(calls);
-    if (worker.isRetired && worker.calls.size === 0) worker.close();
+    worker.closeIfDone();
   }
 
   #requeue(calls: readonly PoolCall[]): void {

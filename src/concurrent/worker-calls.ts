@@ -101,7 +101,7 @@ export class WorkerCalls {
   readonly #runner: Runner;
   #loop: BaseEventLoop | null = null;
   /** The run of the loop. */
-  #serving: Promise<void> | null = null;
+  #serving: Promise<void> = Promise.resolve();
   readonly #places = new Map<number, CallPlace>();
   readonly #calls = new Map<number, Call>();
   #waiting: Call[] = [];
@@ -398,6 +398,7 @@ export class WorkerCalls {
     try {
       this.#loop?.stop();
       await this.#serving;
+      // Tasks that calls have left behind are cancelled, and end.
       await this.#runner.close();
       // Threads and processes that a call has started go on.
       await whenIdle();

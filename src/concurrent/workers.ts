@@ -203,12 +203,11 @@ export class ProcessHandle implements WorkerHandle {
   #hasExited = false;
 
   constructor(options: WorkerOptions, listener: WorkerListener) {
-    const { execArgv, env, executable, role } = options;
-    // A program of its own must not read what is typed for this one.
-    const stdin = role === 'main' ? 'ignore' : 'inherit';
+    const { execArgv, env, executable } = options;
     const forkOptions: ForkOptions = {
       serialization: 'advanced',
-      stdio: [stdin, 'inherit', 'inherit', 'ipc'],
+      // It must not read what is typed for this one.
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       execArgv: [...(execArgv ?? inheritedOptions())],
       ...(env && { env }),
       ...(executable !== undefined && { execPath: executable }),

@@ -50,7 +50,6 @@ export class ChildProgram {
     // As Python: threads, other children and what executors have to do come to their end.
     await whenIdle();
     await this.#link.drain();
-    await flushStreams();
     this.#channel.exit(typeof process.exitCode === 'number' ? process.exitCode : code);
   }
 
@@ -91,12 +90,4 @@ function report(error: unknown): number {
   if (error instanceof KeyboardInterrupt) process.once('exit', () => (process.exitCode = 1));
   process.stderr.write(`Process ${currentProcess().name}:\n${formatError(error)}\n`);
   return 1;
-}
-
-/** On Windows pipes are written to in the background. */
-async function flushStreams(): Promise<void> {
-  if (process.platform !== 'win32') return;
-  for (const stream of [process.stdout, process.stderr]) {
-    await new Promise<void>((resolve) => stream.write('', () => resolve()));
-  }
 }

@@ -501,6 +501,8 @@ export class Pool implements AsyncDisposable {
   join(): Started<void> {
     if (this.#state === 'RUN') throw new RangeError('Pool is still running');
     const wait = new Started<void>('Pool.join()');
+    // Nobody may iterate any more: jobs are done all the same, as in Python.
+    for (const stream of this.#streams) stream.readAll();
     void Promise.all([...this.#streams].map((stream) => stream.whenRead)).then(() => {
       this.#workers.shutdown(true)._whenEnded(() => wait._resolve());
     });
@@ -580,6 +582,8 @@ class InputReader<R> implements PoolResults<R> {
   /** The results in order; null: not there. Those of one chunk stand together. */
   readonly #chunks: { outcomes: Outcome<R>[] | null }[] = [];
   readonly #waiting: { next: Next<R>; timer: Timer | null }[] = [];
+  /** Chunks that may be under way or waiting to be taken. */
+  #ahead: number;
   #isReading = false;
   #isRead = false;
   #done: () => void = () => {};
@@ -588,7 +592,8 @@ class InputReader<R> implements PoolResults<R> {
 
   constructor(options: ReaderOptions) {
     this.#options = options;
-    const { inputs } = options;
+    const { inputs, ahead } = options;
+    this.#ahead = ahead;
     this.#inputs =
       Symbol.asyncIterator in inputs ? inputs[Symbol.asyncIterator]() : inputs[Symbol.iterator]();
   }
@@ -601,8 +606,10 @@ class InputReader<R> implements PoolResults<R> {
     if (this.#isReading || this.#isRead) return;
     this.#isReading = true;
     try {
-      while (!this.#isRead && this.#chunks.length < this.#options.ahead) {
+      while (!this.#isRead && this.#chunks.length < this.#ahead) {
         const items = await this.#take();
+        // Inputs that are there at once, and perhaps without end, must not hold up all else.
+        if (this.#chunks.length >= this.#options.ahead) await new Promise((resolve) => setImmediate(resolve));
         if (this.#isRead) break;
         if (items.length > 0) this.#send(items);
         if (items.length < this.#options.chunksize) this.#finish();
@@ -649,6 +656,12 @@ class InputReader<R> implements PoolResults<R> {
     this.#done();
   }
 
+  /** Take the inputs without waiting until results are taken. */
+  readAll(): void {
+    this.#ahead = Number.POSITIVE_INFINITY;
+    this.begin();
+  }
+
   /** The pool is terminated. */
   stop(error: Error): void {
     const isEnd = this.#isRead;
@@ -671,7 +684,7 @@ class InputReader<R> implements PoolResults<R> {
       else if ('error' in outcome) next._reject(outcome.error);
       else next._resolve({ done: false, value: outcome.value });
     }
-    if (!this.#isRead && this.#chunks.length < this.#options.ahead) void this.#read();
+    if (!this.#isRead && this.#chunks.length < this.#ahead) void this.#read();
   }
 
   next(timeout?: Delay | null): Next<R> & Promise<IteratorResult<R, undefined>> {
@@ -684,7 +697,9 @@ class InputReader<R> implements PoolResults<R> {
     const next: Next<R> = new Started<IteratorResult<R, undefined>>('imap().next()', {
       withdraw: leave,
       giveBack: (result) => {
-        if (!result.done) this.#chunks.unshift({ outcomes: [{ value: result.value }] });
+        if (result.done) return;
+        this.#chunks.unshift({ outcomes: [{ value: result.value }] });
+        this.#serve();
       },
     });
     const entry = { next, timer: null as Timer | null };
@@ -704,7 +719,10 @@ class InputReader<R> implements PoolResults<R> {
     this.#finish();
     this.#chunks.length = 0;
     this.#serve();
-    await this.#inputs.return?.();
+    const left = this.#inputs.return?.();
+    // An input that was asked for ahead may never come; who leaves does not wait for it.
+    if (this.#isReading) Promise.resolve(left).catch(() => {});
+    else await left;
     return { done: true, value: undefined };
   }
 

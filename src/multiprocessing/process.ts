@@ -115,6 +115,10 @@ export class Process<A extends unknown[] = any[]> {
 
   constructor(options: ProcessOptions<A> = {}) {
     const { target = null, name = null, args = [], kwargs = null, daemon = null } = options;
+    check(
+      typeof options !== 'function',
+      'group argument must be None for now: pass the function as { target, args }',
+    );
     check(!('group' in options) || options.group === null, 'group argument must be None for now');
     if (target !== null) checkTarget(target, 'target');
     if (typeof (args as Iterable<unknown>)[Symbol.iterator] !== 'function') {

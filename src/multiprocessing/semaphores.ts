@@ -118,7 +118,8 @@ class SemLock implements Shared {
   }
 
   giveBack(_op: string, isTaken: unknown, client: Client): void {
-    if (isTaken === true) this.#release(client);
+    // Another process may have released it meanwhile.
+    if (isTaken === true && this.#held.has(client) && this.value < this.max) this.#release(client);
   }
 
   gone(prefix: Client, isClean: boolean): void {

@@ -552,6 +552,36 @@ onBoth(
   },
 );
 
+/** How many workers there are. */
+const sizeOf = (executor: Pool): number => (executor as unknown as { _pool: { size: number } })._pool.size;
+
+onBoth(
+  'P66 maxTasksPerChild: there are never more workers with calls than maxWorkers',
+  { maxWorkers: 2, maxTasksPerChild: 1 },
+  async (executor) => {
+    let most = 0;
+    const look = setInterval(() => (most = Math.max(most, sizeOf(executor))), 1);
+    await all(Array.from({ length: 8 }, () => executor.submit(targets.sleepFor, 150)));
+    clearInterval(look);
+    // One that has done its call may be ending while the next begins.
+    assert.ok(most <= 4, `${most} workers`);
+  },
+);
+
+onBoth(
+  'P66 maxTasksPerChild: a worker whose last call is taken back or refused ends',
+  { maxWorkers: 1, maxTasksPerChild: 2 },
+  async (executor) => {
+    for (let i = 0; i < 4; i++) {
+      assert.equal(await executor.submit(targets.add, i, 1), i + 1);
+      if (i % 2 === 0) assert.ok(executor.submit(targets.add, 1, 1).cancel());
+      else
+        await assert.rejects(executor.submit(targets.echo, () => {}).toPromise(), { name: 'PicklingError' });
+      await eventually(() => sizeOf(executor) === 0, 'the worker has ended');
+    }
+  },
+);
+
 onBoth('backpressure: a bounded queue', { maxWorkers: 1, maxQueue: 2, prefetch: 0 }, async (executor) => {
   const first = executor.submit(targets.sleepFor, 20);
   await eventually(() => first.running(), 'it runs');

@@ -175,6 +175,40 @@ describe('Pool', () => {
     });
   });
 
+  it('P66 imap: jobs whose results nobody takes are done before join ends', async () => {
+    const pool = new Pool(2);
+    let taken = 0;
+    function* counted(): Generator<number> {
+      for (const x of numbers) {
+        taken++;
+        yield x;
+      }
+    }
+    const results = pool.imapUnordered(targets.square, counted());
+    pool.close();
+    await pool.join();
+    assert.equal(taken, numbers.length);
+    const values: number[] = [];
+    for await (const value of results) values.push(value);
+    assert.deepEqual(
+      values.sort((a, b) => a - b),
+      squares,
+    );
+  });
+
+  it('who leaves imap does not wait for an input that was asked for ahead', async () => {
+    await withPool(new Pool(1), async (pool) => {
+      async function* inputs(): AsyncGenerator<number> {
+        yield 3;
+        await new Promise(() => {});
+      }
+      for await (const value of pool.imap(targets.square, inputs())) {
+        assert.equal(value, 9);
+        break;
+      }
+    });
+  });
+
   it('P64 a worker that dies makes its own job fail, and no other', async () => {
     await withPool(new Pool(2), async (pool) => {
       const jobs = [

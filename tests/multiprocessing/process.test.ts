@@ -155,6 +155,10 @@ describe('Process', () => {
   it('refuses what makes no sense', () => {
     assert.throws(() => new Process({ target: 3 as any }), { name: 'TypeError' });
     assert.throws(() => new Process({ group: 1 } as any), { message: 'group argument must be None for now' });
+    assert.throws(() => new Process((() => {}) as any), {
+      name: 'AssertionError',
+      message: /group argument .* \{ target, args \}/,
+    });
     assert.throws(() => new Process().terminate(), { name: 'AssertionError' });
   });
 

@@ -1,5 +1,6 @@
 /** A program with a child; its argument says which. Its targets stand in it, so the children import it again. */
-import { isMain, sleep } from 'asyncio-ts';
+import { createTask, isMain, sleep } from 'asyncio-ts';
+import { ProcessPoolExecutor } from 'asyncio-ts/concurrent';
 import { currentProcess, type Event, Event as NewEvent, Process, Queue } from 'asyncio-ts/multiprocessing';
 
 export async function child(seconds: number): Promise<void> {
@@ -17,6 +18,22 @@ export async function answer(queue: Queue): Promise<void> {
 export async function fail(): Promise<void> {
   await sleep(0);
   throw new TypeError('on purpose');
+}
+
+export function print(): void {
+  for (let i = 0; i < 20_000; i++) console.log(i);
+}
+
+export async function leaveBehind(): Promise<void> {
+  createTask(async () => {
+    try {
+      await sleep(3600);
+    } finally {
+      console.log('cancelled');
+    }
+  });
+  await sleep(0);
+  console.log('begun');
 }
 
 /** Says its pid, and stays. */
@@ -39,6 +56,16 @@ if (isMain(import.meta)) {
       await process.start();
       await process.join(0.3);
       console.log('main has ended');
+      break;
+    }
+    case 'print':
+      await new Process({ target: print }).start();
+      break;
+    case 'print in a pool':
+    case 'left behind': {
+      const executor = new ProcessPoolExecutor(1);
+      await executor.submit(process.argv[2] === 'left behind' ? leaveBehind : print);
+      await executor.shutdown();
       break;
     }
     case 'answer': {

@@ -43,6 +43,18 @@ describe('a program with processes', () => {
     assert.deepEqual(await outcomeOf('program', 'answer'), { lines: ['an answer'], stderr: '', code: 0 });
   });
 
+  for (const way of ['print', 'print in a pool']) {
+    it(`prints all that its children print, however slowly it is read (${way})`, async () => {
+      const { lines, stderr, code } = await outcomeOf('program', way);
+      assert.deepEqual([lines.length, lines.at(-1), stderr, code], [20_000, '19999', '', 0]);
+    });
+  }
+
+  it('the workers of a pool cancel the tasks that calls have left behind, and say so in time', async () => {
+    const { lines, stderr, code } = await outcomeOf('program', 'left behind');
+    assert.deepEqual({ lines, stderr, code }, { lines: ['begun', 'cancelled'], stderr: '', code: 0 });
+  });
+
   it('shows the error of a child as CPython does', async () => {
     const { lines, stderr, code } = await outcomeOf('program', 'fail');
     assert.deepEqual([lines, code], [['1'], 0]);
