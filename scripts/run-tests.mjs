@@ -13,11 +13,13 @@ export function lastCounts(version) {
 /**
  * @param {object} [options]
  * @param {string[]} [options.words] - run only the files with one of these words in their path
+ * @param {string[]} [options.without] - leave out these files
  * @param {string} [options.binary] - the Node to run on
  * @param {string} [options.version] - its version
  */
 export async function runTests({
   words = [],
+  without = [],
   binary = process.execPath,
   version = process.versions.node,
 } = {}) {
@@ -26,6 +28,7 @@ export async function runTests({
       (file) =>
         file.endsWith('.test.js') && (words.length === 0 || words.some((word) => file.includes(word))),
     )
+    .filter((file) => !without.some((name) => file === `${name}.test.js`))
     .map((file) => path.join('build/tests', file))
     .sort();
   if (files.length === 0) throw new Failure('no test file found');

@@ -11,8 +11,7 @@ import {
   testAsync,
 } from 'asyncio-ts/testing';
 import '../support/leaks.ts';
-import { mutants } from './explorations/mutants.ts';
-import { findMutant, toScenario } from './explorations/run.ts';
+import { toScenario } from './explorations/run.ts';
 import { scenarios } from './explorations/scenarios.ts';
 import { STYLES } from './explorations/styles.ts';
 
@@ -68,16 +67,6 @@ describe('the explorer on the primitives', () => {
       );
     }
   });
-});
-
-describe('faults that the explorer must find', () => {
-  for (const mutant of mutants) {
-    test(`${mutant.primitive}: ${mutant.name}`, async () => {
-      const finding = await findMutant(mutant, { schedules: 800, random: 300 });
-      assert.ok(finding !== null, 'no schedule shows it');
-      assert.match(finding.error.replay, /^x1\.faithful\.lazy\.[0-9a-f]{8}\./);
-    });
-  }
 });
 
 describe('explore', () => {
