@@ -1,7 +1,9 @@
 /** An executor without workers, for tests and for programs that choose at run time. No counterpart in CPython. */
+import type { BaseEventLoop } from '../core/base-events.ts';
 import { copyContext } from '../core/contextvars.ts';
 import { iscoroutinefunction } from '../core/coroutines.ts';
 import { asError, isCancelledError, RuntimeError } from '../core/exceptions.ts';
+import { Semaphore } from '../core/locks.ts';
 import { Runner } from '../core/runners.ts';
 import type { CoroutineLike } from '../core/types.ts';
 import { Executor, type ResultOfCall, type ValueOf } from './executor.ts';
@@ -10,7 +12,10 @@ import { Started } from './started.ts';
 import { progressListener } from './progress.ts';
 import { RemoteIterator } from './stream.ts';
 import { checkTarget, type Target } from './targets.ts';
-import { wait as waitFor, type StartedIterator } from './waiting.ts';
+import type { StartedIterator } from './waiting.ts';
+
+// Taken when the module is loaded, so that a test library's fake timers do not stop it.
+const { setImmediate } = globalThis;
 
 type AnyFunction = (...args: any[]) => unknown;
 
@@ -23,8 +28,10 @@ type AnyFunction = (...args: any[]) => unknown;
  */
 export class InlineExecutor extends Executor {
   readonly #runner = new Runner();
-  readonly #pending = new Set<Future<any>>();
+  /** What runs on the loop; also for some turns after its future was aborted. */
+  readonly #running = new Set<PromiseLike<unknown>>();
   #isShutDown = false;
+  #ended: Promise<void> | null = null;
 
   override submit<A extends unknown[], R>(fn: Target<A, R>, ...args: A): Future<ResultOfCall<R>> {
     const future = new Future<any>();
@@ -35,17 +42,14 @@ export class InlineExecutor extends Executor {
   override stream<A extends unknown[], R>(fn: Target<A, R>, ...args: A): StartedIterator<ValueOf<R>> {
     const values = new RemoteIterator<ValueOf<R>>();
     const future = new Future<any>();
-    let credit = 0;
-    let more: (() => void) | null = null;
+    const credit = new Semaphore(0);
     values.begin((n) => {
-      credit += n;
-      more?.();
+      for (let i = 0; i < n; i++) credit.release();
     });
     this.#begin(future, async () => {
       for await (const value of (await functionOf(fn)(...args)) as AsyncIterable<unknown>) {
-        while (credit === 0) await new Promise<void>((resolve) => (more = resolve));
-        if (future.done()) return;
-        credit--;
+        // Here it is cancelled when nobody takes its values any more.
+        await credit.acquire();
         values.value(value);
       }
     });
@@ -56,8 +60,6 @@ export class InlineExecutor extends Executor {
     if (this.#isShutDown) throw new RuntimeError('cannot schedule new futures after shutdown');
     future.setRunningOrNotifyCancel();
     const abort = new AbortController();
-    this.#pending.add(future);
-    future.addDoneCallback(() => this.#pending.delete(future));
     const token = progressListener.set((value) => future._progress(value));
     const context = copyContext();
     future._control = { abort: () => context.run(() => abort.abort()), forget: () => {} };
@@ -65,7 +67,7 @@ export class InlineExecutor extends Executor {
       const needsLoop = fn === undefined || iscoroutinefunction(functionOf(fn));
       const result = needsLoop ? this.#run(call, abort.signal) : call();
       if (typeof (result as PromiseLike<unknown> | null)?.then === 'function') {
-        follow(future, result as PromiseLike<unknown>);
+        this.#follow(future, result as PromiseLike<unknown>);
       } else future.setResult(result);
     } catch (error) {
       future.setException(asError(error));
@@ -78,14 +80,29 @@ export class InlineExecutor extends Executor {
     return this.#runner.submit(call as CoroutineLike<unknown>, { signal });
   }
 
+  #follow(future: Future<any>, result: PromiseLike<unknown>): void {
+    this.#running.add(result);
+    const forget = (): void => void this.#running.delete(result);
+    result.then(forget, forget);
+    follow(future, result);
+  }
+
   override shutdown(wait = true, _options: { cancelFutures?: boolean } = {}): Started<void> {
     this.#isShutDown = true;
-    const end = async (): Promise<void> => {
-      await waitFor(this.#pending);
+    const ended = Started._from<void>('Executor.shutdown()', (this.#ended ??= this.#end()));
+    return wait ? ended : Started._of<void>('Executor.shutdown()', undefined);
+  }
+
+  async #end(): Promise<void> {
+    // The runner would cancel what is left.
+    await Promise.allSettled(this.#running);
+    const close = async (): Promise<void> => {
+      await new Promise<void>((resolve) => setImmediate(resolve));
       await this.#runner.close();
     };
-    const ended = Started._from<void>('Executor.shutdown()', end());
-    return wait ? ended : Started._of<void>('Executor.shutdown()', undefined);
+    const { storage } = (this.#runner.getLoop() as BaseEventLoop)._host;
+    // It runs its loop to the end, which nobody may within another loop: and the caller may be a task, in its turn.
+    await (storage === null ? close() : storage.emptySnapshot().run(close));
   }
 
   override drain(): Started<void> {

@@ -22,14 +22,19 @@ function closeAll(): void {
   for (const worker of present) worker.close();
 }
 
+/** The program ends in the midst of its calls: a process that computes would not see it before its call is over. */
+function terminateAll(): void {
+  for (const { handle } of present) if (handle.way === 'process') handle.terminate();
+}
+
 function enter(worker: PoolWorker): void {
-  if (present.size === 0) process.on('beforeExit', closeAll);
+  if (present.size === 0) process.on('beforeExit', closeAll).on('exit', terminateAll);
   present.add(worker);
 }
 
 function leave(worker: PoolWorker): void {
   present.delete(worker);
-  if (present.size === 0) process.off('beforeExit', closeAll);
+  if (present.size === 0) process.off('beforeExit', closeAll).off('exit', terminateAll);
 }
 
 /** A worker with the calls that were sent to it. */

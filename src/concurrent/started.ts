@@ -7,7 +7,7 @@ import { requireLoop } from '../core/events.ts';
 import { CancelledError } from '../core/exceptions.ts';
 import { Future as LoopFuture } from '../core/futures.ts';
 import type { BaseEventLoop } from '../core/base-events.ts';
-import { CANCELLED, RESULT, runningLoop } from '../core/running.ts';
+import { CANCELLED, RESULT, runningLoop, runningTask } from '../core/running.ts';
 import type { Awaitable, Suspend } from '../core/types.ts';
 import { type Failure, retrieved, watchFailure } from './unretrieved.ts';
 
@@ -86,7 +86,8 @@ export abstract class LoopFree<T> implements Awaitable<T> {
     onError?: ((error: unknown) => R2 | PromiseLike<R2>) | null,
   ): PromiseLike<R1 | R2> {
     const isAwait = typeof onResult === 'function' && typeof onError === 'function';
-    const loop = isAwait ? runningLoop() : null;
+    // A task's code may run in the turn of another loop, which has settled what it awaited.
+    const loop = isAwait ? (runningTask()?._loop ?? runningLoop()) : null;
     return (loop === null ? this.toPromise() : new Follower(this, loop)).then(onResult, onError);
   }
 

@@ -26,6 +26,7 @@ import {
 import { progressListener } from './progress.ts';
 import { type PackedError, packError } from './remote-errors.ts';
 import { functionAt, type Place } from './targets.ts';
+import { whenIdle } from './workers.ts';
 import type { Transferable } from 'node:worker_threads';
 
 /** How a worker and its pool hear of each other. */
@@ -399,6 +400,8 @@ export class WorkerCalls {
       await this.#serving;
       // Tasks that calls have left behind are cancelled, and end.
       await this.#runner.close();
+      // Threads and processes that a call has started go on.
+      await whenIdle();
       await this.#link.drain();
     } finally {
       this.#channel.exit(0);

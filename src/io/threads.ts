@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { coroutine } from '../core/coroutines.ts';
-import { requireLoop } from '../core/events.ts';
+import { requireLoop, toSeconds } from '../core/events.ts';
 import { RuntimeError, TimeoutError } from '../core/exceptions.ts';
 import { repr } from '../core/format-helpers.ts';
 import type { Future } from '../core/futures.ts';
@@ -62,7 +62,7 @@ export class DefaultExecutor {
     } catch (error) {
       if (!(error instanceof TimeoutError)) throw error;
       logger.warning(
-        `RuntimeWarning: The executor did not finishing joining its threads within ${String(seconds)} seconds.`,
+        `RuntimeWarning: The executor did not finishing joining its threads within ${toSeconds(seconds as Delay, 'timeout')} seconds.`,
       );
       executor.shutdown(false);
     }

@@ -261,7 +261,7 @@ export class Queue<T> extends BaseQueue<T> implements AsyncIterable<T> {
    * @throws Full if there is no room in time; ShutDown if the queue is shut down, also while it waits; RangeError for a
    *   negative time-out; TypeError if something in the item cannot be cloned.
    *
-   * Cancellation: the item is not in the queue.
+   * Cancellation: ends the wait, and the item is not put; unless it got in just before.
    *
    * Source: CPython 3.14 `queue.Queue.put`.
    */

@@ -19,10 +19,20 @@ async function find(place: Place): Promise<(...args: unknown[]) => unknown> {
   return functionAt(place, (await import(place.module)) as Exports);
 }
 
-/** Calls the `run` of an object made of the class at `place` and its fields. */
-export async function runSubclass(place: Place, fields: Record<string, unknown>): Promise<unknown> {
+/** Calls the `run` of an object made of the class at `place` and its fields, which may call the target in turn. */
+export async function runSubclass(
+  place: Place,
+  fields: Record<string, unknown>,
+  target: Place | null,
+  args: unknown[],
+): Promise<unknown> {
   const { prototype } = (await find(place)) as unknown as { prototype: Thread };
-  return settle(Object.assign(Object.create(prototype) as Thread, fields).run());
+  const thread = Object.assign(Object.create(prototype) as Thread, fields, {
+    _target: target === null ? null : await find(target),
+    _args: args,
+  });
+  thread._becomeCurrent();
+  return settle(thread.run());
 }
 
 /** Calls the function at `place` when `seconds` are over, unless `finished` is set before. */

@@ -1,7 +1,8 @@
 /** The stack of threads that are made later. */
 import { repr } from '../core/format-helpers.ts';
 
-const MIN_BYTES = 32768;
+/** Node keeps 192 KiB of it for itself, and needs about as much to start: with less it crashes. */
+const MIN_BYTES = 512 * 1024;
 const MEGABYTE = 2 ** 20;
 
 let bytes = 0;
@@ -9,7 +10,7 @@ let bytes = 0;
 /**
  * The size of the stack that threads made from now on get. 0 is the host's own default.
  *
- * @param size - bytes, at least 32 KiB, or 0; left out, nothing is changed.
+ * @param size - bytes, at least 512 KiB, or 0; left out, nothing is changed.
  * @returns the size until now.
  * @throws RangeError for a size that makes no sense.
  *

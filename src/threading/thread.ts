@@ -6,9 +6,10 @@
  * `SharedArrayBuffer`, the locks and queues of this package, messages.
  */
 import { Context } from '../core/contextvars.ts';
-import { RuntimeError } from '../core/exceptions.ts';
+import { NotImplementedError, RuntimeError } from '../core/exceptions.ts';
 import { repr } from '../core/format-helpers.ts';
 import type { Delay } from '../core/types.ts';
+import { PicklingError } from '../concurrent/errors.ts';
 import { checkNotImporting } from '../concurrent/importing.ts';
 import { Started } from '../concurrent/started.ts';
 import { checkTarget, type Place, placeOf, type Target, targetName } from '../concurrent/targets.ts';
@@ -63,10 +64,13 @@ export class Thread<A extends unknown[] = any[]> {
   /** @internal */ _state: 'initial' | 'started' | 'stopped' = 'initial';
   /** @internal */ _ident: number | null = null;
   /** @internal */ _run: ThreadRun | null = null;
-  /** @internal */ readonly _whenStarted = new Started<void>('Thread.started');
+  /** @internal */ _whenStarted = new Started<void>('Thread.started');
   /** @internal */ readonly _whenEnded = new Started<void>('Thread.join()');
 
   constructor(options: ThreadOptions<A> = {}) {
+    if (typeof options !== 'object') {
+      throw new TypeError(`Thread takes an object, { target, args }, got ${repr(options)}`);
+    }
     const { target = null, name = null, args = [], kwargs = null, daemon = null, context = null } = options;
     if ('group' in options && options.group !== null) {
       throw new RuntimeError('group argument must be None for now');
@@ -137,9 +141,19 @@ export class Thread<A extends unknown[] = any[]> {
   _work(): { place: Place; args: unknown[] } {
     // What has its own `run` is called by it: the object goes there by its class and its fields.
     if (this.run !== Thread.prototype.run) {
+      if (Object.hasOwn(this, 'run')) {
+        throw new PicklingError(
+          `Can't pickle ${this._className()}.run: it is a field, and functions cannot be sent to another thread. Make it a ` +
+            'method of the class',
+        );
+      }
       const fields = Object.entries(this).filter(([key]) => !OWN_FIELDS.has(key));
       const type = this.constructor as Target<any, any>;
-      return { place: runnerPlace('runSubclass'), args: [placeOf(type), Object.fromEntries(fields)] };
+      const target = this._target === null ? null : placeOf(this._target);
+      return {
+        place: runnerPlace('runSubclass'),
+        args: [placeOf(type), Object.fromEntries(fields), target, this._args],
+      };
     }
     if (this._target === null) return { place: runnerPlace('doNothing'), args: [] };
     return { place: placeOf(this._target), args: this._args };
@@ -172,13 +186,16 @@ export class Thread<A extends unknown[] = any[]> {
   _waitUntil(what: string, event: Started<void>, seconds: number | null): Started<void> {
     // A daemon by itself does not keep the process alive; who waits for it does.
     this._run?.hold();
-    const timer = seconds === null ? null : new HostTimer(seconds, () => wait._resolve());
+    const end = (): void => wait._resolve();
+    const timer = seconds === null ? null : new HostTimer(seconds, end);
     const release = (): void => {
       timer?.cancel();
+      // A long thread may be waited for again and again.
+      event._unlisten(end);
       this._run?.release();
     };
     const wait: Started<void> = new Started<void>(what, { withdraw: release });
-    event._whenEnded(() => wait._resolve());
+    event._whenEnded(end);
     wait._whenEnded((outcome) => {
       if (outcome.kind !== 'cancelled') release();
     });
@@ -188,6 +205,14 @@ export class Thread<A extends unknown[] = any[]> {
   /** Whether it was started and has not ended. */
   isAlive(): boolean {
     return this._state === 'started';
+  }
+
+  /** @internal This copy of it, in the thread itself, is what `currentThread()` gives there. */
+  _becomeCurrent(): void {
+    this._state = 'started';
+    this._ident = threadIdOfThis();
+    this._whenStarted = Started._of<void>('Thread.started', undefined);
+    ownThread = this;
   }
 
   /** @internal Its worker runs. */
@@ -236,6 +261,14 @@ class RunningThread extends Thread {
     this.#className = className;
     this._state = 'started';
     this._ident = ident;
+    this._began();
+  }
+
+  override join(timeout?: Delay | null): Started<void> {
+    if (this === ownThread) return super.join(timeout);
+    throw new NotImplementedError(
+      'join(): the main thread of Node ends after all others: let it set an Event, and wait for that',
+    );
   }
 
   override _className(): string {
@@ -243,7 +276,7 @@ class RunningThread extends Thread {
   }
 }
 
-const ownThread: Thread = new RunningThread(classOfThis(), nameOfThis(), threadIdOfThis(), isDaemonThis());
+let ownThread: Thread = new RunningThread(classOfThis(), nameOfThis(), threadIdOfThis(), isDaemonThis());
 const main: Thread = isMain() ? ownThread : new RunningThread('_MainThread', 'MainThread', 0, false);
 
 /**
@@ -256,7 +289,8 @@ export function currentThread(): Thread {
 }
 
 /**
- * The thread that the process began with. In another thread it knows its name and ident only.
+ * The thread that the process began with. In another thread it knows its name and ident only, and cannot be joined: it ends
+ * after all others.
  *
  * Source: CPython 3.14 `threading.main_thread`.
  */

@@ -36,6 +36,11 @@ export async function leaveBehind(): Promise<void> {
   console.log('begun');
 }
 
+export async function computeForever(ready: Event): Promise<void> {
+  await ready.set();
+  for (;;);
+}
+
 /** Says its pid, and stays. */
 export async function stay(ready: Event): Promise<void> {
   process.on('SIGTERM', () => {});
@@ -66,6 +71,13 @@ if (isMain(import.meta)) {
       const executor = new ProcessPoolExecutor(1);
       await executor.submit(process.argv[2] === 'left behind' ? leaveBehind : print);
       await executor.shutdown();
+      break;
+    }
+    case 'exit in the midst': {
+      const ready = new NewEvent();
+      void new ProcessPoolExecutor(1).submit(computeForever, ready);
+      await ready.wait();
+      process.exit(5);
       break;
     }
     case 'answer': {

@@ -55,6 +55,12 @@ describe('a program with processes', () => {
     assert.deepEqual({ lines, stderr, code }, { lines: ['begun', 'cancelled'], stderr: '', code: 0 });
   });
 
+  it('P66 that exits in the midst of calls leaves no worker that computes', async () => {
+    // Its output is at its end when nobody has it any more.
+    const { code } = await outcomeOf('program', 'exit in the midst');
+    assert.equal(code, 5);
+  });
+
   it('shows the error of a child as CPython does', async () => {
     const { lines, stderr, code } = await outcomeOf('program', 'fail');
     assert.deepEqual([lines, code], [['1'], 0]);
