@@ -203,8 +203,8 @@ export class PoolWorker implements WorkerListener {
   introduce(place: KnownPlace): void {
     if (this.#places.has(place.id)) return;
     this.#places.add(place.id);
-    const { id, module, name, text } = place;
-    this.send([ToWorker.PLACE, id, { module, name, text }]);
+    const { id, module, name, text, isNamed } = place;
+    this.send([ToWorker.PLACE, id, { module, name, text, isNamed }]);
   }
 
   #flush(): void {

@@ -14,7 +14,10 @@ export class RemoteIterator<T> implements StreamSink, StartedIterator<T> {
   #grant: ((n: number) => void) | null = null;
   #used = 0;
   #future: Future<unknown> | null = null;
-  #isClosed = false;
+  /** The last value was taken, and the end was told. */
+  #hasEnded = false;
+  /** Nobody iterates any more. */
+  #isLeft = false;
 
   /** @internal The call; its end is the end of the values. */
   follow(future: Future<unknown>): this {
@@ -36,12 +39,13 @@ export class RemoteIterator<T> implements StreamSink, StartedIterator<T> {
   #serve(): void {
     while (this.#waiting.length > 0) {
       const next = this.#waiting[0] as Next<T>;
-      if (this.#isClosed) next._resolve({ done: true, value: undefined });
+      if (this.#isLeft) next._resolve({ done: true, value: undefined });
       else if (this.#values.length > 0) {
         next._resolve({ done: false, value: this.#values.shift() as T });
         this.#use();
-      } else if (this.#future?.done()) {
-        this.#isClosed = true;
+      } else if (this.#hasEnded) next._resolve({ done: true, value: undefined });
+      else if (this.#future?.done()) {
+        this.#hasEnded = true;
         this.#future._whenEnded((outcome) => {
           if (outcome.kind === 'error') next._reject(outcome.error);
           else if (outcome.kind === 'cancelled')
@@ -75,7 +79,7 @@ export class RemoteIterator<T> implements StreamSink, StartedIterator<T> {
 
   /** Leave: the generator is cancelled where it is, and its `finally` blocks run. */
   return(): Promise<IteratorResult<T, undefined>> {
-    this.#isClosed = true;
+    this.#isLeft = true;
     this.#future?.abort();
     this.#serve();
     return Promise.resolve({ done: true, value: undefined });

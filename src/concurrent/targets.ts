@@ -27,8 +27,10 @@ export interface Place {
   readonly module: string;
   /** The name of the export; empty if it is not known. */
   readonly name: string;
-  /** The function's source, if an export must have the same to be the function; null to go by the name. */
+  /** The function's source, which tells an export from another of its name; null if only the name is known. */
   readonly text: string | null;
+  /** Whether the module was named by the program: then an export of the name will do, if none has the same text. */
+  readonly isNamed: boolean;
 }
 
 /** @internal Whether `value` may be a target; whether it really is one is known when it is looked for. */
@@ -62,8 +64,9 @@ export function exportsOf(module: string): Exports | undefined {
  */
 export function placeOf(target: Target<any, any>): Place {
   if (typeof target === 'object') {
-    const { target: fn, module } = target;
-    return { module: String(module), name: target.name ?? fn?.name ?? 'default', text: null };
+    const { target: fn, module, name } = target;
+    const text = fn === undefined || name !== undefined ? null : String(fn);
+    return { module: urlOf(module), name: name ?? fn?.name ?? 'default', text, isNamed: true };
   }
   let place = known.get(target);
   if (place === undefined) {
@@ -71,6 +74,13 @@ export function placeOf(target: Target<any, any>): Place {
     known.set(target, place);
   }
   return place;
+}
+
+/** What is imported elsewhere is not looked for from here. */
+function urlOf(module: string | URL): string {
+  const url = String(module);
+  if (!/^\.\.?\//.test(url)) return url;
+  throw new TypeError(`module must be a URL, got ${repr(url)}: write new URL(${repr(url)}, import.meta.url)`);
 }
 
 function find(fn: TargetFunction<any, any>): Place {
@@ -86,7 +96,7 @@ function find(fn: TargetFunction<any, any>): Place {
     (exports: Exports) => loaded.set(module, exports),
     () => {},
   );
-  return { module, name: fn.name, text: String(fn) };
+  return { module, name: fn.name, text: String(fn), isNamed: false };
 }
 
 function describe(name: string): string {
@@ -95,20 +105,26 @@ function describe(name: string): string {
 
 type AnyFunction = (...args: unknown[]) => unknown;
 
+function isFunction(value: unknown): value is AnyFunction {
+  return typeof value === 'function';
+}
+
 /**
  * @internal The function at `place`, of a module that has been imported: of its name, else of its text.
  *
  * @throws PicklingError if there is none.
  */
-export function functionAt({ module, name, text }: Place, exports: Exports): AnyFunction {
+export function functionAt({ module, name, text, isNamed }: Place, exports: Exports): AnyFunction {
   const isIt = (value: unknown): value is AnyFunction =>
-    typeof value === 'function' && (text === null || String(value) === text);
+    isFunction(value) && (text === null || String(value) === text);
   const { default: all } = exports;
   // `import` shows what a CommonJS module exports in part only.
   const sources = [exports, typeof all === 'object' && all !== null ? (all as Exports) : {}];
   for (const source of sources) if (name in source && isIt(source[name])) return source[name];
   if (text !== null) {
     for (const value of sources.flatMap((source) => Object.values(source))) if (isIt(value)) return value;
+    // A copy that was compiled in another way.
+    if (isNamed) for (const source of sources) if (isFunction(source[name])) return source[name];
   }
   throw new PicklingError(
     `Can't pickle ${describe(name)}: it is not exported by ${module}. What runs in another thread or process is imported ` +

@@ -25,10 +25,12 @@ function divide<F extends Future<any>>(futures: Iterable<F>): DoneAndNotDoneFutu
   return { done, notDone, [Symbol.iterator]: () => [done, notDone].values() };
 }
 
-function startTimer(timeout: Delay | null | undefined, expire: () => void): Timer | undefined {
-  return timeout === null || timeout === undefined
-    ? undefined
-    : new Timer(toSeconds(timeout, 'timeout'), expire);
+function secondsOf(timeout: Delay | null | undefined): number | null {
+  return timeout === null || timeout === undefined ? null : toSeconds(timeout, 'timeout');
+}
+
+function startTimer(seconds: number | null, expire: () => void): Timer | undefined {
+  return seconds === null ? undefined : new Timer(seconds, expire);
 }
 
 /**
@@ -51,6 +53,7 @@ export function wait<F extends Future<any>>(
   if (![FIRST_COMPLETED, FIRST_EXCEPTION, ALL_COMPLETED].includes(returnWhen)) {
     throw new RangeError(`Invalid return condition: ${repr(returnWhen)}`);
   }
+  const seconds = secondsOf(timeout);
   let timer: Timer | undefined;
   const leave = (): void => {
     timer?.cancel();
@@ -76,7 +79,7 @@ export function wait<F extends Future<any>>(
     future.addDoneCallback(count);
   }
   if (futures.size === 0) end();
-  if (!started.done()) timer = startTimer(timeout, end);
+  if (!started.done()) timer = startTimer(seconds, end);
   return started;
 }
 
@@ -114,7 +117,7 @@ export function asCompleted<F extends Future<any>>(
   let given = 0;
   let expired = false;
   const waiting: Started<IteratorResult<DoneFuture<F>, undefined>>[] = [];
-  const timer = startTimer(timeout, () => {
+  const timer = startTimer(secondsOf(timeout), () => {
     expired = true;
     serve();
   });
@@ -144,7 +147,7 @@ export function asCompleted<F extends Future<any>>(
   for (const future of pending) future.addDoneCallback(take);
   return {
     next: () => {
-      const next = new Started<IteratorResult<DoneFuture<F>, undefined>>('as_completed().next()', {
+      const next = new Started<IteratorResult<DoneFuture<F>, undefined>>('asCompleted().next()', {
         withdraw: () => waiting.splice(waiting.indexOf(next), 1),
         giveBack: (result) => {
           if (result.done) return;

@@ -4,6 +4,7 @@ import type { MessagePort, ResourceLimits, Transferable, Worker } from 'node:wor
 import type * as ChildProcessModule from 'node:child_process';
 import type * as V8 from 'node:v8';
 import type * as WorkerThreads from 'node:worker_threads';
+import { RuntimeError } from '../core/exceptions.ts';
 import { mainModule, workerInfo } from '../host/is-main.ts';
 import { Claims } from './claims.ts';
 import type { Way } from './crossing.ts';
@@ -111,6 +112,19 @@ function dataOf({ name, concurrency, daemon = false, role = 'pool', notes }: Wor
   return { asyncioTs: role, name, concurrency, daemon, mainModule: mainModule(), notes };
 }
 
+/** A program that was bundled into one file has lost the program of its workers. */
+function explained(error: Error): Error {
+  if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND' || existsSync(program)) return error;
+  return new RuntimeError(
+    `${program.href} is missing, which the threads of asyncio-ts run: leave the package out of the bundle`,
+    { cause: error },
+  );
+}
+
+function existsSync(file: URL): boolean {
+  return process.getBuiltinModule('node:fs').existsSync(file);
+}
+
 /** What is told of in one turn; then other events get theirs. */
 const MOST_AT_ONCE = 1000;
 
@@ -164,7 +178,7 @@ class ThreadHandle implements WorkerHandle {
     port1.on('message', drain);
     port1.on('messageerror', unreadable);
     this.#worker.on('error', (error) => {
-      thrown = error;
+      thrown = explained(error);
     });
     this.#worker.on('exit', (code) => {
       drain([]);

@@ -7,7 +7,7 @@ import type { Thread } from './thread.ts';
 
 /** One of these functions, as a target. */
 export function runnerPlace(name: 'runSubclass' | 'runTimer' | 'doNothing'): Place {
-  return { module: import.meta.url, name, text: null };
+  return { module: import.meta.url, name, text: null, isNamed: true };
 }
 
 /** What a function of any kind gave: a generator is a coroutine, and is run. */

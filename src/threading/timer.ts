@@ -1,5 +1,6 @@
 /** Threads that wait before they call. Counterpart: `Timer` of `threading.py`. */
 import { toSeconds } from '../core/events.ts';
+import { NotImplementedError } from '../core/exceptions.ts';
 import type { Delay } from '../core/types.ts';
 import { checkTarget, type Place, placeOf, type Target } from '../concurrent/targets.ts';
 import { Event } from './event.ts';
@@ -43,6 +44,11 @@ export class Timer<A extends unknown[] = any[]> extends Thread {
 
   /** @internal */
   override _work(): { place: Place; args: unknown[] } {
+    if (this.run !== Thread.prototype.run) {
+      throw new NotImplementedError(
+        'a Timer that overrides run() cannot go to its thread: override run() of a Thread, and let it wait by an Event',
+      );
+    }
     return {
       place: runnerPlace('runTimer'),
       args: [this._finished, this._interval, placeOf(this._fn), this._fnArgs],
