@@ -30,7 +30,7 @@ export async function buildLibrary() {
     .filter((entry) => entry.default !== undefined)
     .map((entry) => path.relative('dist', entry.default).replace(/\.js$/, ''));
   // The program of worker threads and processes, and what they call by name: nobody else imports them.
-  entries.push('worker', 'threading/runners', 'multiprocessing/chunks');
+  entries.push('worker', 'threading/runners', 'concurrent/chunks');
   const bundle = await rolldown({
     input: Object.fromEntries(entries.map((entry) => [entry, path.join(root, 'src', `${entry}.ts`)])),
     external: [/^node:/, /^undici/],
@@ -56,9 +56,9 @@ export async function buildLibrary() {
           test: /(concurrent[\\/](started|futures|errors|unretrieved|timer|loop-futures)|host[\\/]is-main)\.ts/,
           priority: 1,
         },
-        { name: 'concurrent', test: /src[\\/]concurrent[\\/](?!index)/ },
+        { name: 'concurrent', test: /src[\\/]concurrent[\\/](?!index|chunks)/ },
         { name: 'threading', test: /src[\\/]threading[\\/](?!index|runners)/ },
-        { name: 'multiprocessing', test: /src[\\/]multiprocessing[\\/](?!index|chunks)/ },
+        { name: 'multiprocessing', test: /src[\\/]multiprocessing[\\/](?!index)/ },
       ],
     },
   });

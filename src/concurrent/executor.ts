@@ -2,10 +2,12 @@
 import { toSeconds } from '../core/events.ts';
 import { TimeoutError } from '../core/exceptions.ts';
 import type { Delay } from '../core/types.ts';
+import { ChunkedResults } from './chunked-results.ts';
+import { chunkPlace } from './chunks.ts';
 import { CancelledError } from './errors.ts';
 import type { Future } from './futures.ts';
 import { type Outcome, Started } from './started.ts';
-import type { Target } from './targets.ts';
+import { placeOf, type Target } from './targets.ts';
 import { Timer } from './timer.ts';
 import { asNext, type StartedIterator } from './waiting.ts';
 
@@ -24,7 +26,10 @@ type Items<I extends readonly Iterable<unknown>[]> = {
 export interface MapOptions {
   /** Seconds from the call until the iteration gives up; null for no limit. */
   timeout?: Delay | null;
-  /** Accepted, and checked by processes, for the sake of ported programs: calls travel together anyway. */
+  /**
+   * Calls that are sent to a process as one, which is worth it for many very short ones: an error of one is the error of all
+   * that are in its chunk. Threads make none. Default 1.
+   */
   chunksize?: number;
   /** Results that may be under way or waiting to be looked at; the inputs are read as they are needed. Default: all. */
   buffersize?: number | null;
@@ -32,8 +37,8 @@ export interface MapOptions {
 
 /** The results of `map`, in the order of the inputs. */
 export interface MapResults<R> extends StartedIterator<R> {
-  /** The calls that have been submitted and not been iterated over. */
-  [Symbol.iterator](): Iterator<Future<R>>;
+  /** The calls that have been submitted and not been iterated over; with a `chunksize`, the chunks. */
+  [Symbol.iterator](): Iterator<Future<R> | Future<R[]>>;
 }
 
 /**
@@ -91,11 +96,19 @@ export abstract class Executor implements AsyncDisposable {
     iterables: readonly [...I],
     options: MapOptions = {},
   ): MapResults<ResultOfCall<R>> {
-    return new MapIterator<ResultOfCall<R>>(this, fn as Target<any, any>, iterables, options);
+    const { chunksize = 1, ...rest } = options;
+    if (!this._makesChunks(chunksize)) {
+      return new MapIterator<ResultOfCall<R>>(this, fn as Target<any, any>, iterables, rest);
+    }
+    const chunks = batches(zip(iterables), chunksize);
+    const inputs = [repeat(placeOf(fn as Target<any, any>)), chunks, repeat(true)];
+    return new ChunkedResults(new MapIterator<ResultOfCall<R>[]>(this, chunkPlace(), inputs, rest));
   }
 
-  /** @internal As in CPython, whose threads know no chunks and take any. */
-  _checkChunksize(_chunksize: number): void {}
+  /** @internal Whether `map` sends several calls as one. */
+  _makesChunks(_chunksize: number): boolean {
+    return false;
+  }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown(true).toPromise();
@@ -106,6 +119,21 @@ function checkBuffersize(buffersize: number | null): void {
   if (buffersize === null) return;
   if (!Number.isInteger(buffersize)) throw new TypeError('buffersize must be an integer or None');
   if (buffersize < 1) throw new RangeError('buffersize must be None or > 0');
+}
+
+function* repeat<T>(value: T): Generator<T, never> {
+  for (;;) yield value;
+}
+
+/** So many items at a time. */
+function* batches<T>(items: Iterable<T>, size: number): Generator<T[], void> {
+  let batch: T[] = [];
+  for (const item of items) {
+    if (batch.push(item) < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }
 
 /** Runs through several iterables at once. */
@@ -147,10 +175,9 @@ class MapIterator<R> implements MapResults<R> {
     executor: Executor,
     fn: Target<any, any>,
     iterables: readonly Iterable<unknown>[],
-    { timeout = null, chunksize = 1, buffersize = null }: MapOptions,
+    { timeout = null, buffersize = null }: MapOptions,
   ) {
     checkBuffersize(buffersize);
-    executor._checkChunksize(chunksize);
     const seconds = timeout === null ? null : toSeconds(timeout, 'timeout');
     this.#executor = executor;
     this.#fn = fn;

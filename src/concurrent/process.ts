@@ -70,7 +70,10 @@ export class ProcessPoolExecutor extends PoolExecutor {
   }
 
   /** @internal */
-  override _checkChunksize(chunksize: number): void {
+  override _makesChunks(chunksize: number): boolean {
     if (!(chunksize >= 1)) throw new RangeError('chunksize must be >= 1.');
+    if (!Number.isInteger(chunksize))
+      throw new TypeError(`chunksize must be an integer, got ${repr(chunksize)}`);
+    return chunksize > 1;
   }
 }

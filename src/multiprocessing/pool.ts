@@ -13,7 +13,7 @@ import { checkTarget, isTarget, placeOf, type Target } from '../concurrent/targe
 import { Timer } from '../concurrent/timer.ts';
 import { asNext, type StartedIterator } from '../concurrent/waiting.ts';
 import { startProcess, startThread, type WorkerHandle, type WorkerListener } from '../concurrent/workers.ts';
-import { chunkPlace } from './chunks.ts';
+import { chunkPlace } from '../concurrent/chunks.ts';
 import type { ChildNotes } from './child-handle.ts';
 import { TimeoutError } from './errors.ts';
 import { currentProcess, nextIdentity } from './process.ts';

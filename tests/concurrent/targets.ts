@@ -316,3 +316,8 @@ export async function setEvent(what: { deep: Event[] }, lock: Lock): Promise<voi
   await lock.acquire();
   what.deep[0]!.set();
 }
+
+export function failAt(n: number, bad: number): number {
+  if (n === bad) throw new RangeError(`at ${n}`);
+  return n;
+}

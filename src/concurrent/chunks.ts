@@ -1,8 +1,8 @@
-/** What the workers of a `Pool` call: the program's function, for several items. Workers import this module by itself. */
+/** What workers call for a chunk: the program's function, for several items. Workers import this module by itself. */
 import { iscoroutine } from '../core/coroutines.ts';
 import { createTask } from '../core/tasks.ts';
-import { importModule } from '../concurrent/importing.ts';
-import { functionAt, type ModuleTarget, type Place } from '../concurrent/targets.ts';
+import { importModule } from './importing.ts';
+import { functionAt, type ModuleTarget, type Place } from './targets.ts';
 
 /** `runChunk` as a target. */
 export function chunkPlace(): ModuleTarget<[Place, readonly unknown[], boolean], Promise<unknown[]>> {
