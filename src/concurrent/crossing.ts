@@ -34,7 +34,7 @@ export interface Crossing {
   [crossTo](way: Way, link: Link | null): Parcel;
 }
 
-/** Makes a live object from the data of its parcel, which came over `link`. */
+/** Makes a live object from the data of its parcel, which came over `link`. `any`: each kind knows its own data. */
 export type Revive = (data: any, link: Link | null) => object;
 
 const kinds = new Map<string, Revive>();

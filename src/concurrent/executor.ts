@@ -165,7 +165,9 @@ class MapIterator<R> implements MapResults<R> {
   readonly #fn: Target<any, any>;
   readonly #inputs: Iterator<unknown[]>;
   readonly #isBuffered: boolean;
-  readonly #futures: Future<R>[] = [];
+  /** From `#head` on those that nobody has asked for: a long array is slow to shift. */
+  #futures: Future<R>[] = [];
+  #head = 0;
   readonly #waiting = new Set<Waiter<R>>();
   readonly #timer: Timer | null;
   #isExpired = false;
@@ -201,7 +203,7 @@ class MapIterator<R> implements MapResults<R> {
   }
 
   next(): Next<R> & Promise<IteratorResult<R, undefined>> {
-    if (this.#isClosed || this.#futures.length === 0) return asNext(this.#ended());
+    if (this.#isClosed || this.#head === this.#futures.length) return asNext(this.#ended());
     try {
       // As in Python, before the wait: then the workers have something to do in the meantime.
       if (this.#isBuffered) this.#submitNext();
@@ -209,7 +211,16 @@ class MapIterator<R> implements MapResults<R> {
       this.#close();
       return asNext(Started._failed('map().next()', error));
     }
-    return asNext(this.#wait(this.#futures.shift() as Future<R>));
+    return asNext(this.#wait(this.#take()));
+  }
+
+  #take(): Future<R> {
+    const future = this.#futures[this.#head++] as Future<R>;
+    if (this.#head > 1024 && this.#head * 2 > this.#futures.length) {
+      this.#futures = this.#futures.slice(this.#head);
+      this.#head = 0;
+    }
+    return future;
   }
 
   #ended(): Next<R> {
@@ -219,7 +230,8 @@ class MapIterator<R> implements MapResults<R> {
 
   #wait(future: Future<R>): Next<R> {
     const giveBack = (): void => {
-      this.#futures.unshift(future);
+      if (this.#head === 0) this.#futures.unshift(future);
+      else this.#futures[--this.#head] = future;
     };
     const leave = (): void => {
       future._unlisten(end);
@@ -265,7 +277,7 @@ class MapIterator<R> implements MapResults<R> {
       future.cancel();
       next._resolve({ done: true, value: undefined });
     }
-    for (const future of this.#futures.splice(0)) future.cancel();
+    for (const future of this.#futures.splice(this.#head)) future.cancel();
   }
 
   return(): Promise<IteratorResult<R, undefined>> {
@@ -278,6 +290,6 @@ class MapIterator<R> implements MapResults<R> {
   }
 
   [Symbol.iterator](): Iterator<Future<R>> {
-    return [...this.#futures].values();
+    return this.#futures.slice(this.#head).values();
   }
 }

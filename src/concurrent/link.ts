@@ -5,7 +5,7 @@
 
 /** Who uses a link. */
 export interface LinkUser {
-  /** What the other side has sent, in order. */
+  /** What the other side has sent, in order. `any`: a user knows what its counterpart sends. */
   receive(message: any): void;
   /** Nothing will come any more. `isClean`: the other side has ended as it should. */
   close(isClean: boolean): void;

@@ -19,7 +19,10 @@ export interface ModuleTarget<A extends unknown[], R> {
   readonly name?: string;
 }
 
-/** A function that can be run in another thread or process: exported by a module; sync, async or generator. */
+/**
+ * A function that can be run in another thread or process: exported by a module; sync, async or generator. Where one of any
+ * parameters and result is meant, the library writes `Target<any, any>`: whether arguments fit was checked where they were given.
+ */
 export type Target<A extends unknown[], R> = TargetFunction<A, R> | ModuleTarget<A, R>;
 
 /** Where a target is found by those who have not got it. */
@@ -173,7 +176,7 @@ function moduleOf(fn: TargetFunction<any, any>): string | null {
     session.connect();
     const urls = new Map<string, string>();
     session.on('Debugger.scriptParsed', ({ params }) => urls.set(params.scriptId, params.url));
-    // All of these answer within the call.
+    // All of these answer within the call. `any`: the protocol's answers, each taken apart where it is asked for.
     let answer: any = null;
     const ask = (method: string, params: object = {}): any => {
       session?.post(method, params, (_error, result) => (answer = result));

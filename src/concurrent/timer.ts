@@ -9,18 +9,26 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 /** Calls a function once, later. Keeps the process alive until then. */
 export class Timer {
   #handle: NodeJS.Timeout | null = null;
+  #isReferenced = true;
 
   /**
    * @param seconds - `Infinity` for never; what is not positive is due at once.
    * @param fn - is called when they are over.
    */
   constructor(seconds: number, fn: () => void) {
-    const wait = (ms: number): void => {
-      if (ms === Number.POSITIVE_INFINITY) return;
-      const part = Math.min(Math.max(ms, 0), MAX_TIMEOUT_MS);
-      this.#handle = setTimeout(() => (part < ms ? wait(ms - part) : fn()), part);
+    if (seconds === Number.POSITIVE_INFINITY) return;
+    const end = performance.now() + seconds * 1000;
+    const wait = (left: number): void => {
+      this.#handle = setTimeout(look, Math.min(Math.max(left, 0), MAX_TIMEOUT_MS));
+      if (!this.#isReferenced) this.#handle.unref();
     };
-    wait(seconds * 1000);
+    const look = (): void => {
+      // Rounded up: not before it is time.
+      const left = Math.ceil(end - performance.now());
+      if (left > 0) wait(left);
+      else fn();
+    };
+    wait(Math.ceil(seconds * 1000));
   }
 
   /** Do not call it. */
@@ -31,11 +39,13 @@ export class Timer {
 
   /** Keep the process alive again. */
   ref(): void {
+    this.#isReferenced = true;
     this.#handle?.ref();
   }
 
   /** Do not keep the process alive. */
   unref(): void {
+    this.#isReferenced = false;
     this.#handle?.unref();
   }
 }

@@ -35,6 +35,7 @@ export interface WorkerData {
 
 /** Who hears of a worker. */
 export interface WorkerListener {
+  /** Entries of the protocol that its program speaks: `any`, as each listener knows only its own. */
   onMessage(entries: any): void;
   /** It has ended, and all that it sent has been heard. */
   onExit(death: Death): void;

@@ -165,7 +165,7 @@ export class TimerHandle extends Handle {
 }
 
 /** @internal Give a class methods of these names, each of which throws NotImplementedError with what `reason` says. */
-export function stub(
+export function refuse(
   { prototype }: { prototype: object },
   names: string,
   reason: (name: string) => string,
@@ -187,11 +187,11 @@ export function stub(
  *
  * Source: CPython 3.14 `asyncio.AbstractEventLoop`.
  */
-// What it declares below is made by lists of names: as many stubs would take twice the bytes.
+// What it declares below is made by lists of names: as many methods would take twice the bytes.
 // oxlint-disable-next-line no-unsafe-declaration-merging
 export abstract class AbstractEventLoop {
   static {
-    stub(
+    refuse(
       this,
       'runForever runUntilComplete stop isRunning isClosed close shutdownAsyncgens shutdownDefaultExecutor ' +
         'time getDebug setDebug callSoon callSoonThreadsafe callLater callAt createFuture createTask ' +

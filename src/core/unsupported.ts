@@ -2,9 +2,9 @@
  * The methods of loops that take sockets, pipes, processes and signals, for loops that have none. Apart from the others,
  * so that a bundler leaves their names out of a small program. Counterpart: `AbstractEventLoop` of `asyncio/events.py`.
  */
-import { AbstractEventLoop, stub } from './events.ts';
+import { AbstractEventLoop, refuse } from './events.ts';
 
-stub(
+refuse(
   AbstractEventLoop,
   'getaddrinfo getnameinfo createConnection createServer createUnixConnection createUnixServer ' +
     'createDatagramEndpoint connectAcceptedSocket startTls sendfile connectReadPipe connectWritePipe ' +

@@ -7,7 +7,8 @@ import { runningLoop } from '../core/running.ts';
 import type { Coroutine, Delay, Gen, Suspend } from '../core/types.ts';
 import { crossTo, type Parcel, registerKind } from '../concurrent/crossing.ts';
 import { Started } from '../concurrent/started.ts';
-import { Alarm, beginWait, detached, endWait, lookAfter, type Patient } from './heartbeat.ts';
+import type { Timer } from '../concurrent/timer.ts';
+import { startAlarm, beginWait, detached, endWait, lookAfter, type Patient } from './heartbeat.ts';
 import { type ConditionLock, Lock, RLock } from './lock.ts';
 import { type GrowableMemory, growableMemory, SharedObject } from './shared.ts';
 import { secondsOf } from './timeouts.ts';
@@ -168,7 +169,7 @@ class ConditionWait<T> extends Started<T> {
   readonly #timeout: number | null;
   readonly #end: number;
   #place: Place | null = null;
-  #alarm: Alarm | null = null;
+  #alarm: Timer | null = null;
   #held = 0;
   #isCancelled = false;
 
@@ -190,7 +191,7 @@ class ConditionWait<T> extends Started<T> {
     if (this.#timeout === null) return;
     const left = (this.#end - performance.now()) / 1000;
     if (left <= 0) this.#timeOut();
-    else this.#alarm = new Alarm(left, () => this.#timeOut());
+    else this.#alarm = startAlarm(left, () => this.#timeOut());
   }
 
   #timeOut(): void {
@@ -200,7 +201,7 @@ class ConditionWait<T> extends Started<T> {
 
   #goBack(isNotified: boolean): void {
     this.#place = null;
-    this.#alarm?.stop();
+    this.#alarm?.cancel();
     this.#parts.lock._takeAgain(this.#held)._whenEnded(() => this.#arrive(isNotified));
   }
 

@@ -6,12 +6,12 @@
  * that waits finds out by itself.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { Timer } from '../concurrent/timer.ts';
 
 // Taken when the module is loaded, so that a test library's fake timers stop no thread.
-const { clearInterval, clearTimeout, setInterval, setTimeout } = globalThis;
+const { clearInterval, setInterval } = globalThis;
 
 const PERIOD_MS = 1000;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** Run what belongs to no task: it would keep the task that came first in memory, and run in its name. */
 export const detached = AsyncLocalStorage.snapshot();
@@ -54,28 +54,7 @@ export function endWait(): void {
   if (--waits === 0) timer?.unref();
 }
 
-/** A timer for any time span. */
-export class Alarm {
-  #timer: NodeJS.Timeout | null = null;
-
-  /** Call `ring` after so many seconds; never if they are infinite. */
-  constructor(seconds: number, ring: () => void) {
-    const end = performance.now() + seconds * 1000;
-    const set = (): void => {
-      // Rounded up: not before it is time.
-      const left = Math.ceil(end - performance.now());
-      if (left <= 0) ring();
-      else this.#timer = setTimeout(set, Math.min(left, LONGEST_TIMER_MS));
-    };
-    if (seconds !== Number.POSITIVE_INFINITY) {
-      this.#timer = detached(() =>
-        setTimeout(set, Math.min(Math.max(Math.ceil(seconds * 1000), 0), LONGEST_TIMER_MS)),
-      );
-    }
-  }
-
-  stop(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-  }
+/** A timer that keeps the thread alive. */
+export function startAlarm(seconds: number, ring: () => void): Timer {
+  return detached(() => new Timer(seconds, ring));
 }

@@ -7,7 +7,7 @@ import { type Parcel, registerKind } from '../concurrent/crossing.ts';
 import { Empty, Full, ShutDown } from '../concurrent/queue-errors.ts';
 import { Started } from '../concurrent/started.ts';
 import { ask, attached, detach, listen, stopAsking } from './attachments.ts';
-import { Alarm } from './heartbeat.ts';
+import { startAlarm } from './heartbeat.ts';
 import { decode, decodeForOrder, encode, memoryKey } from './items.ts';
 import { SharedObject } from './shared.ts';
 import { DONE, DONES, FULL, GETS, PUTS, SHUT_DOWN, Store, type StoreMemory, type Taken } from './store.ts';
@@ -126,12 +126,12 @@ abstract class BaseQueue<T> extends SharedObject {
     if (this._link(slot, decodeForOrder(bytes, kind), true) !== DONE) this._store.free(slot);
     this.#awaited = key;
     const goOn = (): void => {
-      alarm.stop();
+      alarm.cancel();
       stopAsking(key);
       this.#awaited = null;
       this.#getters.poll();
     };
-    const alarm = new Alarm(QUESTION_SECONDS, goOn);
+    const alarm = startAlarm(QUESTION_SECONDS, goOn);
     ask(key, goOn);
   }
 

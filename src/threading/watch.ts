@@ -8,7 +8,8 @@
  * takes it out when nobody came.
  */
 import { Started } from '../concurrent/started.ts';
-import { Alarm, beginWait, detached, endWait, lookAfter, type Patient } from './heartbeat.ts';
+import type { Timer } from '../concurrent/timer.ts';
+import { startAlarm, beginWait, detached, endWait, lookAfter, type Patient } from './heartbeat.ts';
 
 /** What an attempt gives when there is nothing to be had yet. */
 export const NOT_YET: unique symbol = Symbol('not yet');
@@ -52,7 +53,7 @@ export const waitAsync = (Atomics as unknown as { waitAsync: WaitAsync }).waitAs
 class Waiter<T> {
   readonly started: Started<T>;
   readonly attempt: () => T | NotYet;
-  alarm: Alarm | null = null;
+  alarm: Timer | null = null;
 
   constructor(started: Started<T>, attempt: () => T | NotYet) {
     this.started = started;
@@ -76,7 +77,7 @@ export class Watch implements Patient {
   readonly #watched: Watched;
   readonly #waiters = new Set<Waiter<any>>();
   #isArmed = false;
-  #holdBack: Alarm | null = null;
+  #holdBack: Timer | null = null;
 
   constructor(watched: Watched) {
     this.#watched = watched;
@@ -119,14 +120,14 @@ export class Watch implements Patient {
     const waiter = new Waiter(started, attempt);
     this.#waiters.add(waiter);
     beginWait();
-    if (timeout !== null) waiter.alarm = new Alarm(timeout, () => this.#timeOut(waiter, terms));
+    if (timeout !== null) waiter.alarm = startAlarm(timeout, () => this.#timeOut(waiter, terms));
     if (this.#holdBack === null) this.#arm();
     return started;
   }
 
   /** Let others go first, for `seconds`: who comes meanwhile does not even try. */
   letOthersFirst(seconds: number): void {
-    this.#holdBack ??= new Alarm(seconds, () => {
+    this.#holdBack ??= startAlarm(seconds, () => {
       this.#holdBack = null;
       this.#arm();
     });
@@ -144,7 +145,7 @@ export class Watch implements Patient {
 
   #leave(waiter: Waiter<any>): void {
     if (!this.#waiters.delete(waiter)) return;
-    waiter.alarm?.stop();
+    waiter.alarm?.cancel();
     endWait();
   }
 
