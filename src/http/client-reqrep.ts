@@ -13,7 +13,6 @@ import {
   isExpectedContentType,
   parseMimetype,
   runBody,
-  waitOutside,
 } from './helpers.ts';
 import { CIMultiDict } from './multidict.ts';
 import type { StreamReader } from './streams.ts';
@@ -100,7 +99,7 @@ export class ClientRequest {
         },
         handler,
       );
-      const head = yield* waitOutside(params.loop, handler.head);
+      const head = yield* params.timer.wait(handler.head);
       return new ClientResponse(this, head, handler, connection, history);
     } catch (error) {
       connection.close();

@@ -1,7 +1,11 @@
 /** How long a request may take. Counterpart: the timers of `aiohttp/client.py` and `aiohttp/helpers.py`. */
-import { requireLoop, toSeconds } from '../core/events.ts';
+import type { BaseEventLoop } from '../core/base-events.ts';
+import { type TimerHandle, toSeconds } from '../core/events.ts';
+import { CancelledError, TimeoutError } from '../core/exceptions.ts';
+import type { Future } from '../core/futures.ts';
 import { timeout, timeoutAt } from '../core/timeouts.ts';
 import type { Delay, Gen } from '../core/types.ts';
+import { waitOutside } from './helpers.ts';
 
 function limit(delay: Delay | null | undefined, name: string): number | null {
   return delay === null || delay === undefined ? null : toSeconds(delay, name);
@@ -78,20 +82,107 @@ export function* within<T>(seconds: number | null, body: () => Gen<T>): Gen<T> {
  * it interrupts whatever waits under it.
  */
 export class RequestTimer {
+  readonly #loop: BaseEventLoop;
   readonly #when: number | null;
   readonly #signal: AbortSignal | undefined;
+  #waiting: Future<unknown> | null = null;
 
-  constructor({ total, ceilThreshold }: ClientTimeout, signal?: AbortSignal) {
-    this.#when = total === null || total <= 0 ? null : requireLoop().time() + total;
-    if (this.#when !== null && total !== null && total >= ceilThreshold) this.#when = Math.ceil(this.#when);
+  constructor(loop: BaseEventLoop, { total, ceilThreshold }: ClientTimeout, signal?: AbortSignal) {
+    this.#loop = loop;
     this.#signal = signal;
+    if (total === null || total <= 0) {
+      this.#when = null;
+    } else {
+      const when = loop.time() + total;
+      this.#when = total >= ceilThreshold ? Math.ceil(when) : when;
+    }
   }
 
-  /** Run `body` under both. */
+  /** Wait for a future of the client's own, which an event outside of the loop sets. Cancellation: cancels it. */
+  *wait<T>(future: Future<T>): Gen<T> {
+    if (this.#when === null && this.#signal === undefined) return yield* waitOutside(this.#loop, future);
+    this.#check();
+    this.#waiting = future as Future<unknown>;
+    const group = this.#when === null ? null : join(this.#loop, this.#when, this);
+    const abort = (): void => this.#abort();
+    this.#signal?.addEventListener('abort', abort);
+    try {
+      return yield* waitOutside(this.#loop, future);
+    } finally {
+      this.#waiting = null;
+      group?.leave(this);
+      this.#signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Run `body`, which may wait for anything. */
   *run<T>(body: () => Gen<T>): Gen<T> {
     if (this.#when === null && this.#signal === undefined) return yield* body();
     return yield* timeoutAt(this.#when)._runWith(function* () {
       return yield* body();
     }, this.#signal);
   }
+
+  #check(): void {
+    if (this.#signal?.aborted) throw new CancelledError(this.#signal.reason);
+    if (this.#when !== null && this.#loop.time() >= this.#when) throw new TimeoutError();
+  }
+
+  #abort(): void {
+    this.#waiting?.cancel(this.#signal?.reason);
+  }
+
+  /** @internal The time is over. */
+  _expire(): void {
+    const waiting = this.#waiting;
+    if (waiting !== null && !waiting.done()) waiting.setException(new TimeoutError());
+  }
+}
+
+/** Requests that end at the same time. */
+class Deadline {
+  readonly #deadlines: Map<number, Deadline>;
+  readonly #when: number;
+  readonly #handle: TimerHandle;
+  readonly #timers = new Set<RequestTimer>();
+
+  constructor(loop: BaseEventLoop, deadlines: Map<number, Deadline>, when: number) {
+    this.#deadlines = deadlines;
+    this.#when = when;
+    this.#handle = loop.callAt(when, () => this.#expire());
+  }
+
+  add(timer: RequestTimer): void {
+    this.#timers.add(timer);
+  }
+
+  leave(timer: RequestTimer): void {
+    this.#timers.delete(timer);
+    if (this.#timers.size > 0) return;
+    this.#handle.cancel();
+    if (this.#deadlines.get(this.#when) === this) this.#deadlines.delete(this.#when);
+  }
+
+  #expire(): void {
+    this.#deadlines.delete(this.#when);
+    for (const timer of this.#timers) timer._expire();
+  }
+}
+
+const deadlines = new WeakMap<BaseEventLoop, Map<number, Deadline>>();
+
+// Most requests have a total of minutes, and so end on a full second: they share a timer.
+function join(loop: BaseEventLoop, when: number, timer: RequestTimer): Deadline {
+  let ofLoop = deadlines.get(loop);
+  if (ofLoop === undefined) {
+    ofLoop = new Map();
+    deadlines.set(loop, ofLoop);
+  }
+  let deadline = ofLoop.get(when);
+  if (deadline === undefined) {
+    deadline = new Deadline(loop, ofLoop, when);
+    ofLoop.set(when, deadline);
+  }
+  deadline.add(timer);
+  return deadline;
 }

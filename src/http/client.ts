@@ -281,7 +281,7 @@ function* request(
   const { signal } = options;
   if (signal?.aborted) throw new CancelledError(signal.reason);
   const exchange = new Exchange(session, connector, method, url, options);
-  return yield* exchange.timer.run(() => exchange.run());
+  return yield* exchange.run();
 }
 
 // What a call gives is the generator itself, so its `run` stands on the prototype of all of them.
@@ -344,7 +344,7 @@ class Exchange {
     this.#connector = connector;
     this.#options = options;
     this.#limits = toClientTimeout(options.timeout, session.timeout);
-    this.timer = new RequestTimer(this.#limits, options.signal);
+    this.timer = new RequestTimer(connector._loop, this.#limits, options.signal);
     this.#method = method.toUpperCase();
     this.#headers = new CIMultiDict(session.headers);
     if (options.headers) this.#headers.update(options.headers);
@@ -399,7 +399,9 @@ class Exchange {
       const ssl = this.#options.ssl ?? (this.#connector as { ssl?: SslOption }).ssl ?? true;
       const parts = { headers: this.#headers, body: this.#body, ssl };
       const request = new ClientRequest(this.#method, this.#url, parts);
-      const connection = yield* this.#connector._connect(request._connectionKey, this.#limits, request.url);
+      const connection = yield* timer.run(() =>
+        this.#connector._connect(request._connectionKey, this.#limits, request.url),
+      );
       const { isReused } = connection;
       try {
         return yield* request._send(

@@ -6,7 +6,6 @@ import type { Future } from '../core/futures.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import type { RequestTimer } from './client-timeout.ts';
 import { ClientConnectionError } from './exceptions.ts';
-import { waitOutside } from './helpers.ts';
 
 const EMPTY: Buffer = Buffer.alloc(0);
 
@@ -148,7 +147,7 @@ export class StreamReader {
     this.#check();
     if (n === 0) return EMPTY;
     const isThere = this.#isEof || (n > 0 && this.#size > 0);
-    if (!isThere) return yield* this.#timer.run(() => (n < 0 ? this.#readAll() : this.#readSome(n)));
+    if (!isThere) return yield* n < 0 ? this.#readAll() : this.#readSome(n);
     return this.#take(n < 0 ? Number.POSITIVE_INFINITY : n);
   }
 
@@ -186,7 +185,7 @@ export class StreamReader {
     const waiter = this.#loop.createFuture<void>();
     this.#waiter = waiter;
     try {
-      yield* waitOutside(this.#loop, waiter);
+      yield* this.#timer.wait(waiter);
     } finally {
       if (this.#waiter === waiter) this.#waiter = null;
     }

@@ -226,7 +226,7 @@ export class Trace {
   }
 
   send<K extends keyof TraceEvents>(event: K, params: TraceEvents[K]): Gen<void> {
-    const signal = this.#config[event] as Signal<TraceEvents[K]>;
+    const signal = this.#config[event] as unknown as Signal<TraceEvents[K]>;
     return signal._send(this.#session, this.#context, params);
   }
 }
