@@ -1,5 +1,6 @@
 // Installs the programs that the tests talk to, where a Debian lacks them and this may; elsewhere it says what is
 // missing. No service is started or enabled: the tests start the programs themselves.
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { help, isMain, run } from './support.mjs';
@@ -13,6 +14,16 @@ const packages = {
   nginx: ['nginx', 'nginx'],
   openssl: ['openssl', 'openssl'],
   'redis-server': ['redis-server', 'redis'],
+  tinyproxy: ['tinyproxy-bin', 'tinyproxy'],
+};
+
+/** The interpreter that runs servers written in Python: the system's, which the packages are for. */
+const python = '/usr/bin/python3';
+/** Each Python module, and its package in Debian. */
+const modules = {
+  aiohttp: ['python3-aiohttp'],
+  httpbin: ['python3-httpbin'],
+  websockets: ['python3-websockets'],
 };
 
 // Services are found there by root alone.
@@ -20,7 +31,19 @@ const folders = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/sbin',
 
 const has = (program) => folders.some((folder) => folder !== '' && existsSync(path.join(folder, program)));
 
-const missing = () => Object.keys(packages).filter((program) => !has(program));
+/** Those that the interpreter cannot find, all if there is none. Finding takes 20 ms, importing a second. */
+function missingModules() {
+  const names = Object.keys(modules);
+  const code = 'import sys, importlib.util as u; print(*[m for m in sys.argv[1:] if u.find_spec(m) is None])';
+  const { status, stdout } = spawnSync(python, ['-c', code, ...names], { encoding: 'utf8' });
+  return status === 0 ? stdout.split(/\s+/).filter(Boolean) : names;
+}
+
+const missing = () => [...Object.keys(packages).filter((program) => !has(program)), ...missingModules()];
+
+/** What provides programs and modules, by the column of the tables above. */
+const packagesOf = (names, column) =>
+  names.map((name) => (packages[name] ?? modules[name])[column]).join(' ');
 
 // What Debian asks before it starts a service: 101 forbids it. Left as it is where there is one.
 const install = `
@@ -54,17 +77,19 @@ export async function installPrograms() {
   const [command, ...args] = (await asRoot()) ?? [];
   if (command !== undefined) {
     console.log(`Installing ${wanted.join(', ')} …`);
-    const debian = wanted.map((program) => packages[program][0]);
+    const debian = packagesOf(wanted, 0).split(' ');
     const { code, output } = await run(command, [...args, '-c', install, 'sh', ...debian], { capture: true });
     if (code !== 0) console.log(output);
   }
   const left = missing();
   if (left.length === 0) return;
-  const names = (column) => left.map((program) => packages[program][column]).join(' ');
+  const hints = [`  Debian, Ubuntu: sudo apt-get install --no-install-recommends ${packagesOf(left, 0)}`];
+  const programs = left.filter((name) => name in packages);
+  if (programs.length > 0) hints.push(`  macOS:          brew install ${packagesOf(programs, 1)}`);
+  const lost = left.filter((name) => name in modules);
+  if (lost.length > 0) hints.push(`  elsewhere:      ${python} -m pip install --user ${lost.join(' ')}`);
   // The rest can be tested without them.
-  console.log(`The tests that talk to ${left.join(', ')} will fail. Install by hand:
-  Debian, Ubuntu: sudo apt-get install --no-install-recommends ${names(0)}
-  macOS:          brew install ${names(1)}`);
+  console.log(`The tests that talk to ${left.join(', ')} will fail. Install by hand:\n${hints.join('\n')}`);
 }
 
 if (isMain(import.meta.url)) {

@@ -31,7 +31,7 @@ import '../support/leaks.ts';
 import { cert, key } from '../http/certificate.ts';
 import { on, type Steps, thrownBy } from '../support/styles.ts';
 import { from, ioTest } from './peers.ts';
-import { find, newFolder, ProgramServer, startNginx, startRedis } from './programs.ts';
+import { find, newFolder, ProgramServer, startFileServer, startRedis } from './programs.ts';
 
 const MEGABYTE = 1024 * 1024;
 const HOST = '127.0.0.1';
@@ -327,7 +327,7 @@ describe('a client of nginx', () => {
   let nginx: ProgramServer;
   const large = randomBytes(32 * MEGABYTE);
   before(async () => {
-    nginx = await startNginx();
+    nginx = await startFileServer();
     writeFileSync(nginx.file('small.txt'), 'small\n');
     writeFileSync(nginx.file('large.bin'), large);
   });

@@ -14,8 +14,9 @@ const ATTEMPTS = 3;
 /** How long a program may take to listen. */
 const START_MS = 10_000;
 
-/** Where a program is. */
+/** Where a program is, unless that is what is given. */
 export function find(program: string): string {
+  if (path.isAbsolute(program) && existsSync(program)) return program;
   // Services are found there by root alone.
   const folders = [...(process.env['PATH'] ?? '').split(path.delimiter), '/usr/sbin', '/usr/local/sbin'];
   const file = folders.map((folder) => path.join(folder, program)).find((each) => existsSync(each));
@@ -117,34 +118,50 @@ export class ProgramServer implements AsyncDisposable {
   }
 }
 
-/** An nginx that serves its folder's `files` plainly at its first port, by TLS at its second, and at `nginx.sock`. */
-export function startNginx(): Promise<ProgramServer> {
-  return ProgramServer.start('nginx', 2, (folder, [plain, secured]) => {
+/**
+ * An nginx with `http` in the block of that name, made of its folder and so many free ports.
+ *
+ * The folder has the certificate of the tests as `cert.pem` and `key.pem`.
+ */
+export function startNginx(
+  count: number,
+  http: (folder: string, ports: readonly number[]) => string,
+): Promise<ProgramServer> {
+  return ProgramServer.start('nginx', count, (folder, ports) => {
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
     const config = `
       daemon off;
       master_process off; # one process, which is the child
       pid nginx.pid;
       error_log stderr;
-      events { worker_connections 64; }
+      events { worker_connections 512; }
       http {
         access_log off;
-        sendfile on;
         ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
-        server {
-          listen 127.0.0.1:${plain};
-          listen 127.0.0.1:${secured} ssl;
-          listen unix:${folder}/nginx.sock;
-          ssl_certificate ${folder}/cert.pem;
-          ssl_certificate_key ${folder}/key.pem;
-          location / { root ${folder}; }
-          location /echo { return 200 "$request_method $arg_text"; }
-          location /slow { root ${folder}; limit_rate 64k; rewrite ^/slow(.*)$ $1 break; }
-        }
+        ${http(folder, ports)}
       }`;
     writeFileSync(path.join(folder, 'nginx.conf'), config);
     return ['-p', folder, '-c', path.join(folder, 'nginx.conf'), '-e', 'stderr'];
   });
+}
+
+/** An nginx that serves its folder plainly at its first port, by TLS at its second, and at `nginx.sock`. */
+export function startFileServer(): Promise<ProgramServer> {
+  return startNginx(
+    2,
+    (folder, [plain, secured]) => `
+      sendfile on;
+      server {
+        listen 127.0.0.1:${plain};
+        listen 127.0.0.1:${secured} ssl;
+        listen unix:${folder}/nginx.sock;
+        ssl_certificate ${folder}/cert.pem;
+        ssl_certificate_key ${folder}/key.pem;
+        location / { root ${folder}; }
+        location /echo { return 200 "$request_method $arg_text"; }
+        location /slow { root ${folder}; limit_rate 64k; rewrite ^/slow(.*)$ $1 break; }
+      }`,
+  );
 }
 
 /** A Redis at its port and at `redis.sock`, which writes nothing. */
