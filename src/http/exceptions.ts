@@ -93,11 +93,12 @@ export class ClientConnectorError extends ClientOSError {
   /** How TLS was to be done. */
   readonly ssl: SslOption;
 
-  constructor(key: ConnectionKey, osError: Error) {
-    super(
-      osError,
-      `Cannot connect to host ${key.host}:${key.port} ssl:${nameOfSsl(key.ssl)} [${textOf(osError)}]`,
-    );
+  constructor(
+    key: ConnectionKey,
+    osError: Error,
+    message = `Cannot connect to host ${key.host}:${key.port} ssl:${nameOfSsl(key.ssl)} [${textOf(osError)}]`,
+  ) {
+    super(osError, message);
     this.host = key.host;
     this.port = key.port;
     this.ssl = key.ssl;
@@ -126,6 +127,40 @@ function nameOfSsl(ssl: SslOption): string {
 export class ClientConnectorDNSError extends ClientConnectorError {
   static {
     brand(this, 'ClientConnectorDNSError');
+  }
+}
+
+/**
+ * The proxy cannot be reached.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientProxyConnectionError`.
+ */
+export class ClientProxyConnectionError extends ClientConnectorError {
+  static {
+    brand(this, 'ClientProxyConnectionError');
+  }
+}
+
+/**
+ * No connection could be made to a Unix socket or named pipe.
+ *
+ * Source: aiohttp 3.14 `aiohttp.UnixClientConnectorError`.
+ */
+export class UnixClientConnectorError extends ClientConnectorError {
+  /** The path of the socket. */
+  readonly path: string;
+
+  constructor(path: string, key: ConnectionKey, osError: Error) {
+    super(
+      key,
+      osError,
+      `Cannot connect to unix socket ${path} ssl:${nameOfSsl(key.ssl)} [${textOf(osError)}]`,
+    );
+    this.path = path;
+  }
+
+  static {
+    brand(this, 'UnixClientConnectorError');
   }
 }
 
@@ -230,6 +265,35 @@ export class SocketTimeoutError extends ServerTimeoutError {
 }
 
 /**
+ * The server's certificate is not the one of the `Fingerprint`.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ServerFingerprintMismatch`.
+ */
+export class ServerFingerprintMismatch extends ServerConnectionError {
+  /** The SHA-256 that was asked for. */
+  readonly expected: Uint8Array;
+  /** The SHA-256 of the certificate that came. */
+  readonly got: Uint8Array;
+  /** The address of the server. */
+  readonly host: string;
+  readonly port: number;
+
+  constructor(expected: Uint8Array, got: Uint8Array, host: string, port: number) {
+    super(`expected=${hex(expected)} got=${hex(got)} host=${quote(host)} port=${port}`);
+    this.expected = expected;
+    this.got = got;
+    this.host = host;
+    this.port = port;
+  }
+
+  static {
+    brand(this, 'ServerFingerprintMismatch');
+  }
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+/**
  * The body of the response is broken: cut short, or not in the encoding that its headers name.
  *
  * Source: aiohttp 3.14 `aiohttp.ClientPayloadError`.
@@ -293,6 +357,17 @@ export class ClientResponseError extends ClientError {
 export class ContentTypeError extends ClientResponseError {
   static {
     brand(this, 'ContentTypeError');
+  }
+}
+
+/**
+ * A proxy has not answered `CONNECT` with 200: it opens no tunnel.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientHttpProxyError`.
+ */
+export class ClientHttpProxyError extends ClientResponseError {
+  static {
+    brand(this, 'ClientHttpProxyError');
   }
 }
 

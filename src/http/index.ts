@@ -22,8 +22,10 @@ export {
   ClientConnectorError,
   ClientConnectorSSLError,
   ClientError,
+  ClientHttpProxyError,
   ClientOSError,
   ClientPayloadError,
+  ClientProxyConnectionError,
   ClientResponseError,
   ClientSSLError,
   ConnectionTimeoutError,
@@ -36,9 +38,11 @@ export {
   RedirectClientError,
   ServerConnectionError,
   ServerDisconnectedError,
+  ServerFingerprintMismatch,
   ServerTimeoutError,
   SocketTimeoutError,
   TooManyRedirects,
+  UnixClientConnectorError,
 } from './exceptions.ts';
 export { CIMultiDict, type LooseHeaders } from './multidict.ts';
 export type { RequestData } from './payload.ts';
