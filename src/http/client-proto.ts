@@ -1,10 +1,11 @@
-/** What the server sends, from undici's callbacks to futures of the loop. Counterpart: `aiohttp/client_proto.py`. */
-import type { Dispatcher } from 'undici';
+/** What the server sends, from the engine's callbacks to futures of the loop. Counterpart: `aiohttp/client_proto.py`. */
+import type { Duplex } from 'node:stream';
 import type { BaseEventLoop } from '../core/base-events.ts';
 import type { TimerHandle } from '../core/events.ts';
 import type { Future } from '../core/futures.ts';
 import type { RequestTimer } from './client-timeout.ts';
 import { Decompressor, isDecodable } from './content-encoding.ts';
+import type { Wire, WireHandler, WireLimits } from './engine.ts';
 import {
   ClientConnectionError,
   ClientOSError,
@@ -13,39 +14,75 @@ import {
   SocketTimeoutError,
 } from './exceptions.ts';
 import { quote } from './helpers.ts';
+import { BadHttpMessage } from './http-exceptions.ts';
+import type { HttpVersion } from './http-writer.ts';
 import { CIMultiDict } from './multidict.ts';
 import { type FlowControl, StreamReader } from './streams.ts';
 
 /** What the first part of a response says. */
-export interface ResponseHead {
+export class ResponseHead {
   readonly status: number;
   readonly reason: string;
-  readonly headers: CIMultiDict;
+  readonly version: HttpVersion;
+  /** Name, value, name, value, … as they came. */
+  readonly rawHeaders: readonly Buffer[];
+  /** The socket after the change to another protocol, which `connection.close` closes. */
+  readonly upgraded: Duplex | null;
+  #headers: CIMultiDict | null = null;
+
+  constructor(
+    status: number,
+    reason: string,
+    version: HttpVersion,
+    rawHeaders: readonly Buffer[],
+    upgraded: Duplex | null,
+  ) {
+    this.status = status;
+    this.reason = reason;
+    this.version = version;
+    this.rawHeaders = rawHeaders;
+    this.upgraded = upgraded;
+  }
+
+  /** Decoded when somebody asks. */
+  get headers(): CIMultiDict {
+    this.#headers ??= decodeHeaders(this.rawHeaders);
+    return this.#headers;
+  }
 }
 
 /** How a response is to be received. */
-export interface ResponseParams {
+export interface ResponseParams extends WireLimits {
   readonly loop: BaseEventLoop;
   readonly timer: RequestTimer;
   /** Seconds between two pieces of data, or null. */
   readonly sockRead: number | null;
   readonly autoDecompress: boolean;
   readonly readBufsize: number;
+  /** Without a length and chunks, the body is what comes until the server closes; false: there is none. */
+  readonly readUntilEof: boolean;
 }
 
 /**
- * Receives one response: `head` when its headers are there, then `payload`. Held up by the payload's reader, it
- * lets undici stop reading from the socket.
+ * Receives one response: `head` when its headers are there, then `payload`. Held up by the payload's reader, it lets the
+ * engine stop reading from the socket.
  */
-export class ResponseHandler implements Dispatcher.DispatchHandler, FlowControl {
+export class ResponseHandler implements WireHandler, FlowControl {
   readonly head: Future<ResponseHead>;
   readonly payload: StreamReader;
   /** Whether the server has sent everything. */
   isComplete = false;
+  /** Whether any byte of the request may have reached the server. */
+  isSent = false;
+  /** Whether any byte of a response has come. */
+  isStarted = false;
   /** Called once, when the connection can serve the next request or has failed. */
   onEnd: (() => void) | null = null;
   readonly #params: ResponseParams;
-  #controller: Dispatcher.DispatchController | null = null;
+  #wire: Wire | null = null;
+  /** Lets the engine go on, if it was told to wait. */
+  #resume: (() => void) | null = null;
+  #isHeld = false;
   #decompressor: Decompressor | null = null;
   /** Who wants the sender to wait: the reader of the payload, the decompressor. */
   #isReaderFull = false;
@@ -62,29 +99,53 @@ export class ResponseHandler implements Dispatcher.DispatchHandler, FlowControl 
     this.payload = new StreamReader(params.loop, this, params.timer, params.readBufsize);
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    this.#startReadTimer();
+  get limits(): WireLimits {
+    return this.#params;
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _headers: unknown,
-    reason = '',
-  ): void {
+  attach(wire: Wire): void {
+    this.#wire = wire;
+  }
+
+  onConnect(): void {
+    this.isSent = true;
+  }
+
+  onRequestSent(): void {
+    if (!this.#isOver && !this.#isHeld) this.#startReadTimer();
+  }
+
+  onResponseStarted(): void {
+    this.isStarted = true;
+  }
+
+  onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): boolean {
     // What a server says before its answer proper (early hints) is of no use here.
-    if (this.#isOver || status < 200) return;
+    if (this.#isOver || (status < 200 && status !== 101)) return true;
     this.#startReadTimer();
-    const headers = decodeHeaders(controller.rawHeaders as readonly Buffer[]);
-    const encoding = (headers.get('content-encoding') ?? '').trim().toLowerCase();
+    this.#resume = resume;
+    const head = this.#setHead(status, reason, rawHeaders, null);
+    const encoding = (head.headers.get('content-encoding') ?? '').trim().toLowerCase();
     if (this.#params.autoDecompress && isDecodable(encoding)) this.#decompressor = this.#decompress(encoding);
-    this.#head = { status, reason, headers };
-    if (!this.head.done()) this.head.setResult(this.#head);
+    return !this.#isHeld;
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#isOver) return;
+  onUpgrade(status: number, rawHeaders: Buffer[], socket: Duplex): void {
+    this.#setHead(status, this.#wire?.reason ?? '', rawHeaders, socket);
+    this.payload.feedEof();
+    this.#stopReadTimer();
+    this.#isOver = true;
+  }
+
+  #setHead(status: number, reason: string, rawHeaders: Buffer[], upgraded: Duplex | null): ResponseHead {
+    const { version } = this.#wire as Wire;
+    this.#head = new ResponseHead(status, reason, version, rawHeaders, upgraded);
+    if (!this.head.done()) this.head.setResult(this.#head);
+    return this.#head;
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.#isOver) return true;
     this.#startReadTimer();
     this.#received += chunk.length;
     if (this.#decompressor === null) {
@@ -93,9 +154,10 @@ export class ResponseHandler implements Dispatcher.DispatchHandler, FlowControl 
       this.#isDecompressorFull = true;
       this.#hold();
     }
+    return !this.#isHeld;
   }
 
-  onResponseEnd(): void {
+  onComplete(): void {
     if (this.#isOver) return;
     this.isComplete = true;
     if (this.#decompressor === null) this.payload.feedEof();
@@ -103,7 +165,7 @@ export class ResponseHandler implements Dispatcher.DispatchHandler, FlowControl 
     this.#finish();
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onError(error: Error): void {
     if (this.#isOver) return;
     this.fail(this.#head === null ? headError(error) : this.#payloadError(error));
   }
@@ -166,14 +228,15 @@ export class ResponseHandler implements Dispatcher.DispatchHandler, FlowControl 
   #hold(): void {
     if (this.#isOver || (this.#decompressor !== null && !this.#isDecompressorFull)) return;
     this.#stopReadTimer();
-    this.#controller?.pause();
+    this.#isHeld = true;
   }
 
   #letGo(): void {
     if (this.#isOver || (this.#decompressor === null ? this.#isReaderFull : this.#isDecompressorFull)) return;
-    if (this.#controller?.paused !== true) return;
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
     this.#startReadTimer();
-    this.#controller.resume();
+    this.#resume?.();
   }
 
   #decompress(encoding: string): Decompressor {
@@ -214,19 +277,19 @@ function decodeHeaders(raw: readonly Buffer[]): CIMultiDict {
   return headers;
 }
 
-/** Bytes that are no HTTP. The response that could not be read becomes a `ClientResponseError` of status 400. */
-export class BadHttpMessage extends Error {
-  readonly status = 400;
-}
+export { BadHttpMessage };
 
 const codeOf = (error: Error): string => (error as NodeJS.ErrnoException).code ?? '';
 const isBadMessage = (error: Error): boolean =>
-  error.name === 'HTTPParserError' || codeOf(error) === 'UND_ERR_HEADERS_OVERFLOW';
+  error instanceof BadHttpMessage ||
+  error.name === 'HTTPParserError' ||
+  codeOf(error) === 'UND_ERR_HEADERS_OVERFLOW';
 
 /** Why no answer came. */
 function headError(error: Error): Error {
   const code = codeOf(error);
   if (error instanceof ClientConnectionError) return error;
+  if (error instanceof BadHttpMessage) return error;
   if (isBadMessage(error)) return new BadHttpMessage(error.message, { cause: error });
   if (code === 'UND_ERR_INVALID_ARG') return new RangeError(error.message, { cause: error });
   if (code === '' || code.startsWith('UND_ERR_'))

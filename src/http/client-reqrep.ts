@@ -94,7 +94,7 @@ export class ClientRequest {
           origin: this.url.origin,
           path: this.url.pathname + this.url.search,
           method: this.method,
-          headers: this.headers,
+          headers: [...this.headers].flat(),
           body: this.body,
         },
         handler,

@@ -412,6 +412,10 @@ class Exchange {
             sockRead: this.#limits.sockRead,
             autoDecompress: this.#options.autoDecompress ?? this.#session.autoDecompress,
             readBufsize: this.#session._readBufsize,
+            maxLineSize: 8190,
+            maxFieldSize: 8190,
+            maxHeaders: 128,
+            readUntilEof: true,
           },
           [...this.#history],
         );

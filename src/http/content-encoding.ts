@@ -4,7 +4,10 @@ import zlib from 'node:zlib';
 import { ClientPayloadError } from './exceptions.ts';
 
 // Node has it from 22.15 on, and its types for Node 20 do not.
-const { createZstdDecompress } = zlib as { createZstdDecompress?: () => Transform };
+const { createZstdCompress, createZstdDecompress } = zlib as {
+  createZstdCompress?: () => Transform;
+  createZstdDecompress?: () => Transform;
+};
 const hasZstd = createZstdDecompress !== undefined;
 
 /** The encodings that a response may have, as `Accept-Encoding` names them. */
@@ -22,6 +25,25 @@ export interface Sink {
 /** Whether bodies of this `Content-Encoding` are decompressed. A chain of several is left as it is, as in aiohttp. */
 export function isDecodable(encoding: string): boolean {
   return ['gzip', 'deflate', 'br'].includes(encoding) || (encoding === 'zstd' && hasZstd);
+}
+
+/** Whether a body can be sent with this `Content-Encoding`. */
+export function isEncodable(encoding: string): boolean {
+  return isDecodable(encoding);
+}
+
+/** A compressor for one body. The encoding must be one that `isEncodable` knows. */
+export function createCompressor(encoding: string): Transform {
+  switch (encoding) {
+    case 'gzip':
+      return zlib.createGzip();
+    case 'br':
+      return zlib.createBrotliCompress();
+    case 'zstd':
+      return (createZstdCompress as () => Transform)();
+    default:
+      return zlib.createDeflate();
+  }
 }
 
 /**

@@ -1,14 +1,13 @@
 /**
- * HTTP/1.1 on one socket, by undici. No counterpart in aiohttp, whose parser is its own. The only module that runs
- * undici: another engine needs these two functions, too.
+ * HTTP/1.1 on one socket: what the connector and the requests see of it. No counterpart in aiohttp, whose parser is its
+ * own. The work is done by undici (`undici-engine.ts`).
  */
 import { connect as connectTcp, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
-import type { Dispatcher } from 'undici';
-import Client from 'undici/lib/dispatcher/client.js';
-import type { ResponseHandler } from './client-proto.ts';
 import type { ConnectionKey } from './connector.ts';
-import { ServerDisconnectedError } from './exceptions.ts';
+import type { HttpVersion } from './http-writer.ts';
+import { UndiciWire } from './undici-engine.ts';
 
 /** What this module offers. */
 export interface Engine {
@@ -19,15 +18,68 @@ export interface Engine {
 /** A request as it goes to the server. */
 export interface WireRequest {
   readonly origin: string;
-  /** Path and query. */
+  /** Path and query; the whole URL for a proxy; host and port for CONNECT. */
   readonly path: string;
   readonly method: string;
-  readonly headers: Iterable<[name: string, value: string]>;
-  readonly body: Uint8Array | null;
+  /** Name, value, name, value, …: all that goes out. Host, Connection and the framing are written by the engine. */
+  readonly headers: readonly string[];
+  /**
+   * An iterable is asked for the next piece when the socket has taken the one before, and returned when the connection
+   * ends before it. It goes in chunks, unless Content-Length is among the headers.
+   */
+  readonly body: Uint8Array | AsyncIterable<Uint8Array> | null;
+  /** Send the body after `100 Continue` only. */
+  readonly expect100?: boolean | undefined;
+  /** A protocol to change to, such as `websocket`. */
+  readonly upgrade?: string | null | undefined;
+  /** Default 1.1. */
+  readonly version?: HttpVersion | undefined;
 }
 
-/** Node's timers take no more milliseconds. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** How large the parts of a head may be. */
+export interface WireLimits {
+  /** Bytes of the reason phrase. */
+  readonly maxLineSize: number;
+  /** Bytes of a header's name and value together. */
+  readonly maxFieldSize: number;
+  /** How many headers, with the trailers. */
+  readonly maxHeaders: number;
+}
+
+/**
+ * Who hears of a response. The names are those of undici's older form of a handler: the newer one makes an object of all
+ * headers, which nobody here reads.
+ */
+export interface WireHandler {
+  readonly limits: WireLimits;
+  /** @param wire - where the request goes, in a moment. */
+  attach(wire: Wire): void;
+  /** The first bytes are being sent. */
+  onConnect(abort: (error?: Error) => void): void;
+  /** All is sent. */
+  onRequestSent(): void;
+  /** The first byte of an answer has come. */
+  onResponseStarted(): void;
+  /** @returns false to be sent no more until `resume`. */
+  onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): boolean;
+  /** @returns false to be sent no more until `resume`. */
+  onData(chunk: Buffer): boolean;
+  /** The socket is the handler's from now on; bytes that came behind the head wait in it. */
+  onUpgrade(status: number, rawHeaders: Buffer[], socket: Duplex): void;
+  onComplete(trailers: readonly Buffer[] | null): void;
+  /** Nothing comes after this. */
+  onError(error: Error): void;
+}
+
+/** A way of speaking HTTP on a socket. */
+export interface Wire {
+  /** The version that the response names. */
+  readonly version: HttpVersion;
+  /** The reason phrase of the response. */
+  readonly reason: string;
+  send(request: WireRequest, handler: WireHandler): void;
+  destroy(error: Error): void;
+}
 
 /** A socket to the host of `key`, on its way; for TLS with the handshake. */
 export function openSocket(key: ConnectionKey): Socket {
@@ -50,43 +102,25 @@ function serverName(host: string): { servername?: string } {
   return /^[\d.]+$|:/.test(host) ? {} : { servername: host };
 }
 
-/** One socket, and the undici client that speaks HTTP on it and on no other. */
+/** One socket, and what speaks HTTP on it. */
 export class Channel {
   readonly socket: Socket;
+  /** How many requests it has served. */
   served = 0;
-  readonly #client: Client;
+  readonly #wire: Wire;
 
   constructor(socket: Socket, origin: string, keepaliveTimeout: number) {
     this.socket = socket;
-    let isTaken = false;
-    this.#client = new Client(origin, {
-      // The limits of time are the loop's; undici's own run on another clock, of half a second.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: Math.max(1, Math.min(Math.ceil(keepaliveTimeout * 1000), MAX_TIMEOUT_MS)),
-      keepAliveMaxTimeout: Math.max(1, Math.min(Math.ceil(keepaliveTimeout * 1000), MAX_TIMEOUT_MS)),
-      connect(_options, callback) {
-        // Later, as undici's own would; and once: when the socket is gone, so is this channel.
-        if (isTaken) queueMicrotask(() => callback(new ServerDisconnectedError(), null));
-        else queueMicrotask(() => callback(null, socket));
-        isTaken = true;
-      },
-    });
+    this.#wire = new UndiciWire(socket, origin, keepaliveTimeout);
   }
 
-  send(request: WireRequest, handler: ResponseHandler): void {
-    const options: Dispatcher.DispatchOptions = {
-      origin: request.origin,
-      path: request.path,
-      method: request.method,
-      headers: request.headers,
-      body: request.body,
-    };
-    this.#client.dispatch(options, handler);
+  send(request: WireRequest, handler: WireHandler): void {
+    handler.attach(this.#wire);
+    this.#wire.send(request, handler);
   }
 
   destroy(error: Error): void {
-    this.#client.destroy(error, () => {});
+    this.#wire.destroy(error);
     this.socket.destroy();
   }
 }

@@ -2,3 +2,11 @@
 declare module 'undici/lib/dispatcher/client.js' {
   export { Client as default } from 'undici';
 }
+
+/** Where undici keeps its parts on a socket and a client. */
+declare module 'undici/lib/core/symbols.js' {
+  const symbols: {
+    readonly kParser: unique symbol;
+  };
+  export default symbols;
+}
