@@ -1,5 +1,6 @@
 /** What a session can be given in place of its own parts. Counterpart: `aiohttp/abc.py`. */
 import type { Coroutine } from '../core/types.ts';
+import { parseSetCookieHeaders } from './cookie-helpers.ts';
 import type { LooseCookies, Morsel, SimpleCookie } from './cookies.ts';
 
 /** One address of a host. Source: aiohttp 3.14 `aiohttp.abc.ResolveResult`. */
@@ -41,8 +42,14 @@ export interface AbstractResolver {
  * Source: aiohttp 3.14 `aiohttp.abc.AbstractCookieJar`.
  */
 export abstract class AbstractCookieJar implements Iterable<Morsel> {
+  /** Whether cookies are taken from, and sent to, hosts that are IP addresses. */
+  abstract readonly unsafe: boolean;
   /** Whether values with special characters are quoted when they are sent. */
   abstract readonly quoteCookie: boolean;
+  /** The cookies by `domain|path`, as they are now. */
+  abstract readonly cookies: ReadonlyMap<string, SimpleCookie>;
+  /** Those that go to no subdomain, as `domain|name`. */
+  abstract readonly hostOnlyCookies: ReadonlySet<string>;
   /** How many cookies there are. */
   abstract readonly size: number;
   abstract [Symbol.iterator](): Iterator<Morsel>;
@@ -53,7 +60,11 @@ export abstract class AbstractCookieJar implements Iterable<Morsel> {
   /** Take cookies that came from `responseUrl`; without it they go with every request. */
   abstract updateCookies(cookies: LooseCookies, responseUrl?: URL): void;
   /** Take `Set-Cookie` headers as they came. */
-  abstract updateCookiesFromHeaders(headers: readonly string[], responseUrl: URL): void;
+  updateCookiesFromHeaders(headers: readonly string[], responseUrl: URL): void {
+    const cookies = parseSetCookieHeaders(headers);
+    if (cookies.length > 0) this.updateCookies(cookies, responseUrl);
+  }
+
   /** The cookies that go with a request to `requestUrl`. */
   abstract filterCookies(requestUrl?: URL): SimpleCookie;
 }

@@ -1,4 +1,7 @@
 /** An HTTP client as aiohttp's, on Node. */
+export { AbstractCookieJar } from './abc.ts';
+export { BasicAuth, encodeBasicAuth } from './auth.ts';
+export { ChainMapProxy } from './chain-map-proxy.ts';
 export {
   ClientSession,
   type RaiseForStatus,
@@ -15,6 +18,14 @@ export {
   type SslOption,
   TCPConnector,
 } from './connector.ts';
+export { CookieJar, type CookieJarOptions, DummyCookieJar } from './cookiejar.ts';
+export {
+  type CookieAttributes,
+  CookieError,
+  type LooseCookies,
+  Morsel,
+  SimpleCookie,
+} from './cookies.ts';
 export {
   ClientConnectionError,
   ClientConnectorCertificateError,
@@ -44,7 +55,14 @@ export {
   TooManyRedirects,
   UnixClientConnectorError,
 } from './exceptions.ts';
-export { CIMultiDict, type LooseHeaders } from './multidict.ts';
+export {
+  CIMultiDict,
+  CIMultiDictProxy,
+  type LooseHeaders,
+  type LoosePairs,
+  MultiDict,
+  MultiDictProxy,
+} from './multidict.ts';
 export type { RequestData } from './payload.ts';
 export type { Query, QueryValue } from './query.ts';
 export type { BodyIterator, StreamReader } from './streams.ts';
