@@ -53,7 +53,8 @@ export function readCookies(filePath: string | URL): SavedCookie[] {
       return Object.entries(named as object).map(([name, data]) => readCookie(domain, path, name, data));
     });
   } catch (cause) {
-    if (!(cause instanceof SyntaxError || cause instanceof TypeError || cause instanceof CookieError)) throw cause;
+    if (!(cause instanceof SyntaxError || cause instanceof TypeError || cause instanceof CookieError))
+      throw cause;
     throw new RangeError(`${quote(String(filePath))} is not a file of cookies`, { cause });
   }
 }

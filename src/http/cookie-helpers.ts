@@ -57,7 +57,8 @@ export function parseCookieHeader(header: string): [name: string, cookie: Morsel
     const semicolon = header.indexOf(';', i);
     const end = semicolon < 0 ? header.length : semicolon;
     const equals = header.indexOf('=', i);
-    if (equals >= 0 && equals < end) add(header.slice(i, equals).trim(), header.slice(equals + 1, end).trim());
+    if (equals >= 0 && equals < end)
+      add(header.slice(i, equals).trim(), header.slice(equals + 1, end).trim());
     i = end + 1;
   }
   if (illegal.length > 0) logger.debug(`Cannot load cookie. Illegal cookie names: ${listNames(illegal)}`);

@@ -2,7 +2,14 @@
 import { isIP } from 'node:net';
 import { AbstractCookieJar } from './abc.ts';
 import { readCookies, writeCookies } from './cookie-file.ts';
-import { hasControlCharacter, type LooseCookies, Morsel, pairsOf, quoteValue, SimpleCookie } from './cookies.ts';
+import {
+  hasControlCharacter,
+  type LooseCookies,
+  Morsel,
+  pairsOf,
+  quoteValue,
+  SimpleCookie,
+} from './cookies.ts';
 import { canonicalDomain, isPublicSuffix, parseExpires } from './rfc6265.ts';
 
 /** Options of a `CookieJar`. */
@@ -178,7 +185,7 @@ export class CookieJar extends AbstractCookieJar {
       return;
     }
     const now = Date.now();
-    for (const kept of [...this.#all()]) {
+    for (const kept of this.#all()) {
       if (kept.expires <= now || predicate(kept.morsel)) this.#remove(kept);
     }
   }
@@ -284,7 +291,7 @@ export class CookieJar extends AbstractCookieJar {
     const now = Date.now();
     if (now < this.#nextExpiry) return;
     this.#nextExpiry = Number.POSITIVE_INFINITY;
-    for (const kept of [...this.#all()]) {
+    for (const kept of this.#all()) {
       if (kept.expires <= now) this.#remove(kept);
       else this.#nextExpiry = Math.min(this.#nextExpiry, kept.expires);
     }
@@ -415,7 +422,8 @@ function withoutSlashes(path: string): string {
 function expiryOf({ attributes }: Morsel): number {
   const maxAge = attributes.get('max-age');
   if (maxAge !== undefined) {
-    if (/^[+-]?\d+$/.test(String(maxAge))) return Math.min(Date.now() / 1000 + Number(maxAge), MAX_TIME) * 1000;
+    if (/^[+-]?\d+$/.test(String(maxAge)))
+      return Math.min(Date.now() / 1000 + Number(maxAge), MAX_TIME) * 1000;
     attributes.delete('max-age');
     return Number.POSITIVE_INFINITY;
   }

@@ -44,7 +44,7 @@ export function isFlag(name: string): boolean {
   return FLAGS.has(name.toLowerCase());
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+// oxlint-disable-next-line no-control-regex -- they are what is looked for
 const CONTROL_CHARACTER = /[\0-\x1f\x7f]/;
 
 /** Whether a text, written into a header, could end it or be cut short. */
@@ -140,7 +140,9 @@ export class Morsel {
    */
   _restore(key: string, value: string, codedValue: string): this {
     if (hasControlCharacter(key) || hasControlCharacter(codedValue)) {
-      throw new CookieError(`Control characters are not allowed in cookies ${quote(key)} ${quote(codedValue)}`);
+      throw new CookieError(
+        `Control characters are not allowed in cookies ${quote(key)} ${quote(codedValue)}`,
+      );
     }
     this.#key = key;
     this.#value = value;
@@ -245,7 +247,7 @@ export class SimpleCookie extends Map<string, Morsel> {
     return [...this].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, morsel]) => morsel);
   }
 
-  toString(): string {
+  override toString(): string {
     const parts = this.#sorted().map(({ key, value }) => ` ${key}=${quote(value)}`);
     return `<SimpleCookie:${parts.join('') || ' '}>`;
   }
@@ -268,12 +270,12 @@ const TO_ESCAPE = /[^\w!#$%&'*+\-.^`|~: ()/<=>?@[\]{}\u0100-\uffff]/g;
 
 /** A value as it goes over the wire: between quotes if it has special characters. */
 export function quoteValue(value: string): string {
-  if (LEGAL_KEY.test(value)) return value;
-  const escape = (character: string): string => {
-    if (character === '"' || character === '\\') return `\\${character}`;
-    return `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`;
-  };
-  return `"${value.replaceAll(TO_ESCAPE, escape)}"`;
+  return LEGAL_KEY.test(value) ? value : `"${value.replaceAll(TO_ESCAPE, escaped)}"`;
+}
+
+function escaped(character: string): string {
+  if (character === '"' || character === '\\') return `\\${character}`;
+  return `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`;
 }
 
 /** The value that came over the wire, without its quotes. */

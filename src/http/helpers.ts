@@ -5,9 +5,15 @@ import type { Future } from '../core/futures.ts';
 import { isGeneratorFunction } from '../core/strands.ts';
 import type { Body, Gen } from '../core/types.ts';
 
+// oxlint-disable-next-line no-control-regex -- they are what is looked for
+const UNPRINTABLE = /[\\\0-\x1f\x7f-\xa0\xad]/g;
+const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
 /** A text between quotes, as Python prints it. */
 export function quote(text: string): string {
-  const escaped = text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r');
+  const escaped = text.replaceAll(UNPRINTABLE, (character) => {
+    return ESCAPES[character] ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  });
   if (escaped.includes("'") && !escaped.includes('"')) return `"${escaped}"`;
   return `'${escaped.replaceAll("'", "\\'")}'`;
 }
