@@ -1,4 +1,4 @@
-/** The command line of both benchmarks. */
+/** The command line of all benchmarks. */
 import { parseArgs } from 'node:util';
 
 export interface Options {

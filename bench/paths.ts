@@ -7,6 +7,7 @@ export const SOURCES = new URL('bench/', ROOT);
 export const BUILT = new URL('./', import.meta.url);
 export const CACHE = new URL('.cache/bench/', ROOT);
 export const EXECUTORS_CACHE = new URL('.cache/bench-executors/', ROOT);
+export const HTTP_CACHE = new URL('.cache/bench-http/', ROOT);
 
 export function pathOf(relative: string, base: URL): string {
   return fileURLToPath(new URL(relative, base));

@@ -1,4 +1,4 @@
-/** What both benchmarks print around their tables. */
+/** What all benchmarks print around their tables. */
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import type { Options } from './options.ts';

@@ -1,6 +1,6 @@
 /** The load of all servers, in plain `node:net`, so that it costs the same whatever is measured. One command a line. */
 import { connect, type Socket } from 'node:net';
-import { obey, say, timed } from './programs/control.ts';
+import { obey, say, timed } from '../control.ts';
 
 const SIZE = 1024;
 const MESSAGE = Buffer.alloc(SIZE, 'x');

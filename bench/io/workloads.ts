@@ -1,7 +1,7 @@
 /** What is measured, and how: each time in processes of its own. */
 import { BUILT, pathOf } from '../paths.ts';
-import { Program } from './program.ts';
-import type { Usage } from './programs/control.ts';
+import { Program } from '../program.ts';
+import type { Usage } from '../control.ts';
 import type { Part, Runtime } from './runtimes.ts';
 
 const MIB = 1024 * 1024;

@@ -1,7 +1,7 @@
 /** Servers and proxies that others wrote, each a child of its own on loopback. `await using` ends it. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ProgramServer } from '../io/programs.ts';
+import { ProgramServer } from '../support/program-server.ts';
 import { root } from '../support/project.ts';
 
 /** The system's interpreter, which its packages are for. */

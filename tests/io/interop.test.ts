@@ -29,9 +29,10 @@ import {
 } from 'asyncio-ts';
 import '../support/leaks.ts';
 import { cert, key } from '../http/certificate.ts';
+import { find, newFolder, ProgramServer } from '../support/program-server.ts';
 import { on, type Steps, thrownBy } from '../support/styles.ts';
 import { from, ioTest } from './peers.ts';
-import { find, newFolder, ProgramServer, startFileServer, startRedis } from './programs.ts';
+import { startFileServer, startRedis } from './programs.ts';
 
 const MEGABYTE = 1024 * 1024;
 const HOST = '127.0.0.1';

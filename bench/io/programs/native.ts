@@ -1,7 +1,7 @@
 /** The programs in plain Node: sockets with listeners, `child_process`. */
 import { spawn as spawnProcess } from 'node:child_process';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { BLOCK, obey, REST_MS, say, timed, watchMemory } from './control.ts';
+import { BLOCK, obey, REST_MS, say, timed, watchMemory } from '../../control.ts';
 
 function echo(socket: Socket): void {
   socket.on('data', (data) => socket.write(data));

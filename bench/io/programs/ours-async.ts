@@ -1,6 +1,6 @@
 /** The programs as async functions of this library. */
 import * as asyncio from 'asyncio-ts';
-import { BLOCK, obey, REST_MS, say, timed, watchMemory } from './control.ts';
+import { BLOCK, obey, REST_MS, say, timed, watchMemory } from '../../control.ts';
 
 async function echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) {
   for (;;) {

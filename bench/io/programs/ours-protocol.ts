@@ -1,6 +1,6 @@
 /** The echo as a protocol of this library. */
 import * as asyncio from 'asyncio-ts';
-import { obey, say, watchMemory } from './control.ts';
+import { obey, say, watchMemory } from '../../control.ts';
 
 class Echo extends asyncio.Protocol {
   #transport: asyncio.Transport | null = null;

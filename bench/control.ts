@@ -51,10 +51,20 @@ function usage(): Usage {
   return known;
 }
 
-/** Answer each line of standard input by `say`; without `answer` by what the process has used. Exit at its end. */
+/**
+ * Answer each line of standard input by `say`; without `answer` by what the process has used. Exit at its end, or with
+ * the first error.
+ */
 export function obey(answer: (line: string) => Promise<object> | object = usage): void {
   const lines = createInterface({ input: process.stdin });
-  lines.on('line', async (line) => say(line === 'usage' ? usage() : await answer(line)));
+  lines.on('line', async (line) => {
+    try {
+      say(line === 'usage' ? usage() : await answer(line));
+    } catch (error) {
+      process.stderr.write(`${error}\n`);
+      process.exit(1);
+    }
+  });
   lines.on('close', () => process.exit());
 }
 
