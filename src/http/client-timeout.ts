@@ -102,7 +102,7 @@ export class RequestTimer {
   *wait<T>(future: Future<T>): Gen<T> {
     if (this.#when === null && this.#signal === undefined) return yield* waitOutside(this.#loop, future);
     this.#check();
-    this.#waiting = future as Future<unknown>;
+    this.#waiting = future;
     const group = this.#when === null ? null : join(this.#loop, this.#when, this);
     const abort = (): void => this.#abort();
     this.#signal?.addEventListener('abort', abort);
