@@ -55,6 +55,7 @@ export {
   TooManyRedirects,
   UnixClientConnectorError,
 } from './exceptions.ts';
+export { type FieldOptions, FormData } from './formdata.ts';
 export {
   CIMultiDict,
   CIMultiDictProxy,
@@ -63,6 +64,30 @@ export {
   MultiDict,
   MultiDictProxy,
 } from './multidict.ts';
-export type { RequestData } from './payload.ts';
+export { MultipartWriter } from './multipart-writer.ts';
+export {
+  AsyncIterablePayload,
+  BufferedReaderPayload,
+  BytesIOPayload,
+  type BytesLike,
+  BytesPayload,
+  getPayload,
+  IOBasePayload,
+  JsonBytesPayload,
+  JsonPayload,
+  type JsonPayloadOptions,
+  Order,
+  Payload,
+  PAYLOAD_REGISTRY,
+  type PayloadClass,
+  type PayloadOptions,
+  PayloadRegistry,
+  type PayloadTarget,
+  payloadType,
+  type RequestData,
+  StringIOPayload,
+  StringPayload,
+  TextIOPayload,
+} from './payload.ts';
 export type { Query, QueryValue } from './query.ts';
 export type { BodyIterator, StreamReader } from './streams.ts';

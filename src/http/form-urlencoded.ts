@@ -1,0 +1,49 @@
+/** Forms as text. Counterpart: `urlencode` and `parse_qsl` of Python's `urllib.parse`. */
+import { repr, typeName } from '../core/format-helpers.ts';
+import { decodeText } from './charsets.ts';
+import { percentEncode } from './content-disposition.ts';
+
+/** A field of a form. */
+export type FormField = readonly [name: string, value: unknown];
+
+function textOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')
+    return String(value);
+  throw new TypeError(`Can not serialize value type: ${typeName(value)}\n value: ${repr(value)}`);
+}
+
+/** `a=1&b=x+y`; an array is several values of its name. @throws TypeError for what is neither text nor number. */
+export function urlencode(fields: Iterable<FormField>, charset = 'utf-8'): string {
+  const encode = (text: string): string => percentEncode(text, charset).replaceAll('%20', '+');
+  const pairs: string[] = [];
+  for (const [name, values] of fields) {
+    for (const value of Array.isArray(values) ? (values as unknown[]) : [values]) {
+      pairs.push(`${encode(name)}=${encode(textOf(value))}`);
+    }
+  }
+  return pairs.join('&');
+}
+
+/** The pairs of such a text; what is no text in `charset` is replaced. */
+export function parseForm(text: string, charset: string): [name: string, value: string][] {
+  const pairs: [string, string][] = [];
+  for (const part of text.split('&')) {
+    if (part === '') continue;
+    const equals = part.indexOf('=');
+    const name = equals < 0 ? part : part.slice(0, equals);
+    pairs.push([decodePlus(name, charset), equals < 0 ? '' : decodePlus(part.slice(equals + 1), charset)]);
+  }
+  return pairs;
+}
+
+function decodePlus(text: string, charset: string): string {
+  return percentDecode(text.replaceAll('+', ' '), charset, 'replace');
+}
+
+/** The other way of `percentEncode`. A `%` that begins no code stays. */
+export function percentDecode(text: string, charset: string, errors: string): string {
+  return text.replaceAll(/(?:%[0-9a-fA-F]{2})+/g, (codes) =>
+    decodeText(Buffer.from(codes.replaceAll('%', ''), 'hex'), charset, errors),
+  );
+}
