@@ -46,6 +46,7 @@ const STOPS: readonly Stop[] = [
   { name: 'graceful', title: 'A server told to end: what is begun may be finished, within a bound' },
   { name: 'http-server', title: 'Tasks in a web server, cancelled when their client goes away' },
   { name: 'crawler', title: 'A crawler among slow and broken pages' },
+  { name: 'link-checker', title: 'A link checker: polite, patient, and with a report in the end' },
 ];
 
 const USAGE = `usage: tour [--list] [--only NAME]… [--help]

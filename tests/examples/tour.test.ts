@@ -45,6 +45,7 @@ describe('the tour', () => {
       'graceful',
       'http-server',
       'crawler',
+      'link-checker',
     ]);
   });
 
