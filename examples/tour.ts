@@ -9,7 +9,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { fromPromise, KeyboardInterrupt, run } from 'asyncio-ts';
+import { CancelledError, fromPromise } from 'asyncio-ts';
+import { runProgram, UsageError } from './support/program.ts';
+import { paint } from './support/terminal.ts';
 
 /** One stop of the tour. */
 interface Stop {
@@ -57,15 +59,6 @@ Runs the examples one after the other.
   --only NAME   run this one; may be given several times
   --help        show this text`;
 
-/** A mistake in the arguments. */
-class UsageError extends Error {}
-
-const isColoured = process.stdout.isTTY && !process.env['NO_COLOR'];
-const paint = (code: number, text: string): string => (isColoured ? `\x1b[${code}m${text}\x1b[0m` : text);
-const bold = (text: string): string => paint(1, text);
-const red = (text: string): string => paint(31, text);
-const green = (text: string): string => paint(32, text);
-
 function choose(names: readonly string[]): readonly Stop[] {
   for (const name of names) {
     if (STOPS.some((stop) => stop.name === name)) continue;
@@ -96,7 +89,7 @@ async function visit({ name, args = [] }: Stop): Promise<boolean> {
   try {
     const code = await fromPromise(end);
     if (code === 0) return true;
-    console.log(red(`${name} ended with ${code === null ? child.signalCode : `exit code ${code}`}`));
+    console.log(paint('red', `${name} ended with ${code === null ? child.signalCode : `exit code ${code}`}`));
     return false;
   } finally {
     if (child.exitCode === null && child.signalCode === null) {
@@ -111,13 +104,16 @@ async function tour(stops: readonly Stop[]): Promise<number> {
   const failed: string[] = [];
   for (const [i, stop] of stops.entries()) {
     const command = [stop.name, ...(stop.args ?? [])].join(' ');
-    console.log(`${i === 0 ? '' : '\n'}${bold(`[${i + 1}/${stops.length}] ${command}`)}  ${stop.title}`);
+    console.log(
+      `${i === 0 ? '' : '\n'}${paint('bold', `[${i + 1}/${stops.length}] ${command}`)}  ${stop.title}`,
+    );
     if (!(await visit(stop))) failed.push(command);
   }
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   const count = stops.length === 1 ? '1 program' : `${stops.length} programs`;
-  if (failed.length > 0) console.log(red(`\n${failed.length} of ${count} failed: ${failed.join(', ')}`));
-  else console.log(green(`\n${count}, ${seconds} s, all well`));
+  if (failed.length > 0)
+    console.log(paint('red', `\n${failed.length} of ${count} failed: ${failed.join(', ')}`));
+  else console.log(paint('green', `\n${count}, ${seconds} s, all well`));
   return failed.length > 0 ? 1 : 0;
 }
 
@@ -140,19 +136,11 @@ async function main(): Promise<number> {
   return 0;
 }
 
-try {
-  process.exitCode = await run(main);
-} catch (error) {
-  if (error instanceof KeyboardInterrupt) {
-    console.log('\ntour interrupted');
-    process.exitCode = 130;
-  } else if (
-    error instanceof UsageError ||
-    (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS')
-  ) {
-    console.error(`tour: ${(error as Error).message}\n\n${USAGE}`);
-    process.exitCode = 2;
-  } else {
+await runProgram('tour', USAGE, async () => {
+  try {
+    return await main();
+  } catch (error) {
+    if (error instanceof CancelledError) console.log('\ntour interrupted');
     throw error;
   }
-}
+});

@@ -4,10 +4,11 @@ import { countOf, numberOf, UsageError } from '../support/program.ts';
 
 export const USAGE = `usage: link-checker [OPTION]… [URL]
 
-Reads the pages of a site from URL on and checks every link in them. Prints the links that are broken, by page; exit
-code 1 if there are any, 2 for a mistake in the arguments, 3 if nothing is
-broken but not everything could be checked. Without URL it checks a small site
-that it brings with it, and ends with 0.
+Reads the pages of a site from URL on and checks every link in them. Prints the
+links that are broken, by page. Without URL it checks a small site of its own.
+
+The exit code is 1 if links are broken, 2 for a mistake in the arguments, 3 if
+nothing is broken but not everything could be checked.
 
 What is checked
   --external            links to other sites, too

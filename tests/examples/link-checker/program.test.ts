@@ -234,7 +234,8 @@ describe('example link-checker', () => {
       [`${other.url}two#x`]: 'good: 200',
       [`${other.url}two#y`]: "broken: no element 'y'",
     });
-    assert.deepEqual(asked.toSorted(), ['GET /robots.txt', 'GET /two', 'HEAD /one']);
+    assert.equal(asked.length, 3);
+    assert.deepEqual(new Set(asked), new Set(['GET /robots.txt', 'GET /two', 'HEAD /one']));
   });
 
   it('takes what is excluded and what is accepted for what it is', async () => {
