@@ -18,6 +18,7 @@ export {
   type SslOption,
   TCPConnector,
 } from './connector.ts';
+export { parseCookieHeader, parseSetCookieHeaders } from './cookie-helpers.ts';
 export { CookieJar, type CookieJarOptions, DummyCookieJar } from './cookiejar.ts';
 export {
   type CookieAttributes,
@@ -26,6 +27,7 @@ export {
   Morsel,
   SimpleCookie,
 } from './cookies.ts';
+export { type EnvProxy, getEnvProxyForUrl } from './env-proxies.ts';
 export {
   ClientConnectionError,
   ClientConnectorCertificateError,
@@ -56,6 +58,7 @@ export {
   UnixClientConnectorError,
 } from './exceptions.ts';
 export { type FieldOptions, FormData } from './formdata.ts';
+export { type Links, parseLinks } from './links.ts';
 export {
   CIMultiDict,
   CIMultiDictProxy,
@@ -89,5 +92,6 @@ export {
   StringPayload,
   TextIOPayload,
 } from './payload.ts';
+export { netrcAuth } from './netrc.ts';
 export type { Query, QueryValue } from './query.ts';
 export type { BodyIterator, StreamReader } from './streams.ts';
