@@ -24,19 +24,19 @@ export async function runProgram(name: string, usage: string, main: CoroutineLik
   }
 }
 
-/** A number of an option, or its default. */
+/** A number that an option or argument gives, or its default. */
 export function numberOf(option: string, text: string | undefined, fallback: number, least = 0): number {
   if (text === undefined) return fallback;
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (value >= least && value !== Number.POSITIVE_INFINITY) return value;
-  throw new UsageError(`--${option} takes a number from ${least} on, not '${text}'`);
+  throw new UsageError(`${option} takes a number from ${least} on, not '${text}'`);
 }
 
 /** The same for whole numbers. */
 export function countOf(option: string, text: string | undefined, fallback: number, least = 0): number {
   const value = numberOf(option, text, fallback, least);
   if (Number.isSafeInteger(value)) return value;
-  throw new UsageError(`--${option} takes a whole number from ${least} on, not '${text}'`);
+  throw new UsageError(`${option} takes a whole number from ${least} on, not '${text}'`);
 }
 
 function isUsageError(error: unknown): error is Error {

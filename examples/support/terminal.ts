@@ -30,7 +30,7 @@ export class ProgressLine {
   }
 
   /** Show the line while `body` runs; nothing is shown where there is no terminal. */
-  async during<T>(body: () => Promise<T>): Promise<T> {
+  async during<T>(body: () => PromiseLike<T>): Promise<T> {
     if (!this.#isOn) return await body();
     const drawing = createTask(() => this.#draw());
     try {

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { serve, serveRaw, type Site } from '../../http/servers.ts';
-import { ProgramServer } from '../../io/programs.ts';
+import { ProgramServer } from '../../support/program-server.ts';
 import '../../support/leaks.ts';
 import { type Ending, Program, runExample } from '../program.ts';
 
