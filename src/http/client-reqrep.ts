@@ -2,8 +2,10 @@
 import { coroutine } from '../core/coroutines.ts';
 import { RuntimeError } from '../core/exceptions.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
+import type { BasicAuth } from './auth.ts';
 import { BadHttpMessage, ResponseHandler, type ResponseHead, type ResponseParams } from './client-proto.ts';
-import type { Connection, ConnectionKey, SslOption } from './connector.ts';
+import type { Connection } from './connection.ts';
+import type { ConnectionKey, SslOption } from './connection-key.ts';
 import { ClientConnectionError, ClientResponseError, ContentTypeError } from './exceptions.ts';
 import {
   basicAuth,
@@ -33,6 +35,10 @@ export interface RequestParts {
   readonly headers: CIMultiDict;
   readonly body: Uint8Array | null;
   readonly ssl: SslOption;
+  readonly serverHostname?: string | null | undefined;
+  readonly proxy?: URL | null | undefined;
+  readonly proxyAuth?: BasicAuth | null | undefined;
+  readonly proxyHeaders?: CIMultiDict | null | undefined;
 }
 
 /**
@@ -48,9 +54,15 @@ export class ClientRequest {
   readonly headers: CIMultiDict;
   readonly body: Uint8Array | null;
   readonly ssl: SslOption;
+  /** The name that the server's certificate must be for; null for the host of the URL. */
+  readonly serverHostname: string | null;
+  readonly proxy: URL | null;
+  readonly proxyAuth: BasicAuth | null;
+  readonly proxyHeaders: CIMultiDict | null;
 
   /** @throws RangeError for a method or header that could smuggle something in. */
-  constructor(method: string, url: URL, { headers, body, ssl }: RequestParts) {
+  constructor(method: string, url: URL, parts: RequestParts) {
+    const { headers, body, ssl } = parts;
     checkMethod(method);
     for (const [name, value] of headers) checkHeader(name, value);
     this.method = method;
@@ -59,6 +71,15 @@ export class ClientRequest {
     this.headers = headers;
     this.body = body;
     this.ssl = ssl;
+    this.serverHostname = parts.serverHostname ?? null;
+    this.proxy = parts.proxy ?? null;
+    this.proxyAuth = parts.proxyAuth ?? null;
+    this.proxyHeaders = parts.proxyHeaders ?? null;
+  }
+
+  /** Whether it goes over TLS. */
+  isSsl(): boolean {
+    return this.url.protocol === 'https:' || this.url.protocol === 'wss:';
   }
 
   get requestInfo(): RequestInfo {
@@ -67,14 +88,25 @@ export class ClientRequest {
 
   /** @internal Which connections it can use. */
   get _connectionKey(): ConnectionKey {
-    const { hostname, port, protocol } = this.url;
-    const isSsl = protocol === 'https:';
+    const { hostname, port } = this.url;
+    const { ssl, serverHostname, proxy, proxyAuth, proxyHeaders } = this;
+    const isSsl = this.isSsl();
     return {
       host: hostname.replace(/^\[|\]$/g, ''),
       port: port === '' ? (isSsl ? 443 : 80) : Number(port),
       isSsl,
-      ssl: this.ssl,
+      ssl,
+      serverHostname,
+      proxy,
+      proxyAuth,
+      proxyHeaders,
     };
+  }
+
+  // A proxy that reads the request wants to know where it goes.
+  #target(): string {
+    const { origin, pathname, search } = this.url;
+    return this.proxy !== null && !this.isSsl() ? origin + pathname + search : pathname + search;
   }
 
   /**
@@ -92,7 +124,7 @@ export class ClientRequest {
       connection._send(
         {
           origin: this.url.origin,
-          path: this.url.pathname + this.url.search,
+          path: this.#target(),
           method: this.method,
           headers: [...this.headers].flat(),
           body: this.body,

@@ -1,9 +1,9 @@
 /** How long a request may take. Counterpart: the timers of `aiohttp/client.py` and `aiohttp/helpers.py`. */
 import type { BaseEventLoop } from '../core/base-events.ts';
-import { type TimerHandle, toSeconds } from '../core/events.ts';
+import { requireLoop, type TimerHandle, toSeconds } from '../core/events.ts';
 import { CancelledError, TimeoutError } from '../core/exceptions.ts';
 import type { Future } from '../core/futures.ts';
-import { timeout, timeoutAt } from '../core/timeouts.ts';
+import { timeoutAt } from '../core/timeouts.ts';
 import type { Delay, Gen } from '../core/types.ts';
 import { waitOutside } from './helpers.ts';
 
@@ -69,10 +69,14 @@ export function toClientTimeout(
   return value instanceof ClientTimeout ? value : new ClientTimeout({ total: value });
 }
 
-/** Run `body` for at most so many seconds; null is no limit. */
-export function* within<T>(seconds: number | null, body: () => Gen<T>): Gen<T> {
-  if (seconds === null) return yield* body();
-  return yield* timeout(seconds).run(function* () {
+/**
+ * Run `body` for at most so many seconds; null, 0 and less are no limit. A limit of more than `ceilThreshold` seconds
+ * ends on a full second of the loop's clock.
+ */
+export function* within<T>(seconds: number | null, ceilThreshold: number, body: () => Gen<T>): Gen<T> {
+  if (seconds === null || seconds <= 0) return yield* body();
+  const when = requireLoop().time() + seconds;
+  return yield* timeoutAt(seconds > ceilThreshold ? Math.ceil(when) : when).run(function* () {
     return yield* body();
   });
 }

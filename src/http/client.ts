@@ -4,9 +4,11 @@ import { coroutine } from '../core/coroutines.ts';
 import { type AbstractEventLoop, requireLoop } from '../core/events.ts';
 import { CancelledError, RuntimeError } from '../core/exceptions.ts';
 import type { Coroutine, Delay, Gen } from '../core/types.ts';
+import type { BasicAuth } from './auth.ts';
 import { ClientRequest, ClientResponse, stripAuthFromUrl } from './client-reqrep.ts';
 import { ClientTimeout, DEFAULT_TIMEOUT, RequestTimer, toClientTimeout } from './client-timeout.ts';
-import { BaseConnector, type SslOption, TCPConnector } from './connector.ts';
+import type { SslOption } from './connection-key.ts';
+import type { BaseConnector } from './connector.ts';
 import { ACCEPT_ENCODING } from './content-encoding.ts';
 import {
   ClientConnectorError,
@@ -22,6 +24,8 @@ import { type ContextBody, runBody } from './helpers.ts';
 import { CIMultiDict, type LooseHeaders } from './multidict.ts';
 import { encodeBody, type RequestData } from './payload.ts';
 import { addQuery, type Query } from './query.ts';
+import { TCPConnector } from './tcp-connector.ts';
+import { checkSsl } from './tls.ts';
 
 /** What to do about statuses from 400 on: throw, do nothing, or call a function with every response. */
 export type RaiseForStatus = boolean | ((response: ClientResponse) => unknown);
@@ -50,6 +54,14 @@ export interface RequestOptions {
   autoDecompress?: boolean | undefined;
   /** How to do TLS. Default the connector's. */
   ssl?: SslOption | undefined;
+  /** The name that the server's certificate must be for. Default the host of the URL. */
+  serverHostname?: string | null | undefined;
+  /** The proxy to go through. */
+  proxy?: string | URL | null | undefined;
+  /** The user and password for it. */
+  proxyAuth?: BasicAuth | null | undefined;
+  /** Headers for a proxy that is asked for a tunnel. */
+  proxyHeaders?: LooseHeaders | null | undefined;
 }
 
 /** Options of a session. */
@@ -396,12 +408,20 @@ class Exchange {
     for (;;) {
       const { timer } = this;
       const { _loop: loop } = this.#connector;
-      const ssl = this.#options.ssl ?? (this.#connector as { ssl?: SslOption }).ssl ?? true;
-      const parts = { headers: this.#headers, body: this.#body, ssl };
+      const { ssl = true, serverHostname, proxy, proxyAuth, proxyHeaders } = this.#options;
+      const parts = {
+        headers: this.#headers,
+        body: this.#body,
+        ssl: checkSsl(ssl),
+        serverHostname,
+        proxy: proxy ? new URL(proxy) : null,
+        proxyAuth,
+        proxyHeaders: proxyHeaders ? new CIMultiDict(proxyHeaders) : null,
+      };
       const request = new ClientRequest(this.#method, this.#url, parts);
-      const connection = yield* timer.run(() =>
-        this.#connector._connect(request._connectionKey, this.#limits, request.url),
-      );
+      const connection =
+        this.#connector._reuse(request) ??
+        (yield* timer.run(() => this.#connector._connect(request, [], this.#limits)));
       const { isReused } = connection;
       try {
         return yield* request._send(

@@ -2,17 +2,15 @@
  * HTTP/1.1 on one socket: what the connector and the requests see of it. No counterpart in aiohttp, whose parser is its
  * own. The work is done by undici (`undici-engine.ts`).
  */
-import { connect as connectTcp, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls } from 'node:tls';
-import type { ConnectionKey } from './connector.ts';
 import type { HttpVersion } from './http-writer.ts';
 import { UndiciWire } from './undici-engine.ts';
 
 /** What this module offers. */
 export interface Engine {
-  openSocket(key: ConnectionKey): Socket;
-  createChannel(socket: Socket, key: ConnectionKey, keepaliveTimeout: number): Channel;
+  /** Speak HTTP on a connected stream, with requests of `origin`. */
+  createChannel(socket: Duplex, origin: string): Channel;
 }
 
 /** A request as it goes to the server. */
@@ -81,32 +79,13 @@ export interface Wire {
   destroy(error: Error): void;
 }
 
-/** A socket to the host of `key`, on its way; for TLS with the handshake. */
-export function openSocket(key: ConnectionKey): Socket {
-  const { host, isSsl, ssl } = key;
-  const port = key.port ?? (isSsl ? 443 : 80);
-  if (!isSsl) return connectTcp({ host, port, noDelay: true, keepAlive: true });
-  const options = typeof ssl === 'object' ? ssl : { rejectUnauthorized: ssl };
-  // Without ALPN some servers take it for a client of HTTP/2.
-  return connectTls({
-    host,
-    port,
-    ALPNProtocols: ['http/1.1'],
-    ...serverName(host),
-    ...options,
-  }).setNoDelay();
-}
-
-/** The name to ask for, which must not be an address. */
-function serverName(host: string): { servername?: string } {
-  return /^[\d.]+$|:/.test(host) ? {} : { servername: host };
-}
-
 /** One socket, and what speaks HTTP on it. */
 export class Channel {
   readonly socket: Socket;
   /** How many requests it has served. */
   served = 0;
+  /** When nobody used it any more, on the loop's clock. */
+  idleSince = 0;
   readonly #wire: Wire;
 
   constructor(socket: Socket, origin: string, keepaliveTimeout: number) {
@@ -125,8 +104,7 @@ export class Channel {
   }
 }
 
-export function createChannel(socket: Socket, key: ConnectionKey, keepaliveTimeout: number): Channel {
-  const { host, port, isSsl } = key;
-  const name = host.includes(':') ? `[${host}]` : host;
-  return new Channel(socket, `${isSsl ? 'https' : 'http'}://${name}:${port}`, keepaliveTimeout);
+// How long it is kept when nobody uses it is the pool's to say.
+export function createChannel(socket: Duplex, origin: string): Channel {
+  return new Channel(socket as Socket, origin, Number.POSITIVE_INFINITY);
 }

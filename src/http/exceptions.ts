@@ -2,7 +2,7 @@
 import { quote } from './helpers.ts';
 import type { CIMultiDict } from './multidict.ts';
 import type { ClientResponse, RequestInfo } from './client-reqrep.ts';
-import type { ConnectionKey, SslOption } from './connector.ts';
+import type { ConnectionKey, SslOption } from './connection-key.ts';
 
 const ordinaryHasInstance = Function.prototype[Symbol.hasInstance];
 

@@ -37,14 +37,11 @@ function bodyOf<X, T>(body: ContextBody<X, T>): (it: X) => Body<T> {
   };
 }
 
-/**
- * Wait for `future`, which an event outside of the loop will set: where time is virtual, it must not pass by
- * meanwhile.
- */
-export function* waitOutside<T>(loop: BaseEventLoop, future: Future<T>): Gen<T> {
+/** Wait for what an event outside of the loop will end: where time is virtual, it must not pass by meanwhile. */
+export function* waitOutside<T>(loop: BaseEventLoop, wait: Future<T> | Gen<T>): Gen<T> {
   loop._foreignWaits++;
   try {
-    return yield* future;
+    return yield* wait;
   } finally {
     loop._foreignWaits--;
   }

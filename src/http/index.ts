@@ -15,8 +15,8 @@ export {
   BaseConnector,
   type BaseConnectorOptions,
   type Connection,
+  type ConnectionKey,
   type SslOption,
-  TCPConnector,
 } from './connector.ts';
 export { parseCookieHeader, parseSetCookieHeaders } from './cookie-helpers.ts';
 export { CookieJar, type CookieJarOptions, DummyCookieJar } from './cookiejar.ts';
@@ -57,6 +57,7 @@ export {
   TooManyRedirects,
   UnixClientConnectorError,
 } from './exceptions.ts';
+export { Fingerprint } from './fingerprint.ts';
 export { type FieldOptions, FormData } from './formdata.ts';
 export { type Links, parseLinks } from './links.ts';
 export {
@@ -94,4 +95,8 @@ export {
 } from './payload.ts';
 export { netrcAuth } from './netrc.ts';
 export type { Query, QueryValue } from './query.ts';
+export { AsyncResolver, type AsyncResolverOptions, DefaultResolver, ThreadedResolver } from './resolver.ts';
+export type { AddrInfoType, SocketFactoryType } from './sockets.ts';
 export type { BodyIterator, StreamReader } from './streams.ts';
+export { TCPConnector, type TCPConnectorOptions } from './tcp-connector.ts';
+export { NamedPipeConnector, UnixConnector } from './unix-connector.ts';

@@ -1,21 +1,19 @@
-/** Connecting. Counterpart: the connections of `asyncio/base_events.py`, and `asyncio/staggered.py`. */
+/** Connecting. Counterpart: the connections of `asyncio/base_events.py`. */
 import type { Socket } from 'node:net';
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { coroutine } from '../core/coroutines.ts';
 import { toSeconds } from '../core/events.ts';
-import { ExceptionGroup } from '../core/exception-groups.ts';
-import { asError, isBaseError, isCancelledError, TimeoutError } from '../core/exceptions.ts';
+import { asError, isBaseError, isCancelledError } from '../core/exceptions.ts';
 import { repr } from '../core/format-helpers.ts';
 import { Future } from '../core/futures.ts';
-import { PENDING, RESULT } from '../core/running.ts';
-import type { Task } from '../core/tasks.ts';
+import { PENDING } from '../core/running.ts';
 import type { Delay, Gen } from '../core/types.ts';
-import { FIRST_COMPLETED, wait } from '../core/waiting.ts';
 import { type Address, checkUnixPath } from './addresses.ts';
 import { net } from './builtins.ts';
 import { Inlet, inlets } from './inlet.ts';
 import { closed, opened, type OpenResource } from './open-resources.ts';
 import { type ResolvedAddress, resolve } from './resolve.ts';
+import { type Connect, connectionError, inTurn, interleaved, staggered } from './staggered.ts';
 import type { BaseProtocol } from './protocols.ts';
 import { type ConnectionOwner, ignore, SocketTransport } from './socket-transport.ts';
 import {
@@ -135,128 +133,6 @@ function* connectTo(
   });
 }
 
-/** Addresses of both families in turns. */
-function interleaved(addresses: readonly ResolvedAddress[], firstFamilyCount: number): ResolvedAddress[] {
-  const families = new Map<number, ResolvedAddress[]>();
-  for (const address of addresses) {
-    const list = families.get(address.family);
-    if (list === undefined) families.set(address.family, [address]);
-    else list.push(address);
-  }
-  const [first = [], ...others] = families.values();
-  const result = first.splice(0, firstFamilyCount - 1);
-  const lists = [first, ...others];
-  for (let i = 0; lists.some((list) => i < list.length); i++) {
-    for (const list of lists) if (i < list.length) result.push(list[i] as ResolvedAddress);
-  }
-  return result;
-}
-
-/** Try one address after the other. */
-function* inTurn(
-  loop: BaseEventLoop,
-  addresses: readonly ResolvedAddress[],
-  locals: readonly ResolvedAddress[] | null,
-  errors: Error[],
-): Gen<Socket | null> {
-  for (const address of addresses) {
-    try {
-      return yield* connectTo(loop, address, locals);
-    } catch (error) {
-      if (isCancelledError(error) || isBaseError(error)) throw error;
-      errors.push(asError(error));
-    }
-  }
-  return null;
-}
-
-/**
- * Try an address each `delay` seconds, or as soon as the one before has failed; the first that answers wins, and the
- * others are closed. Errors are noted in the order of the addresses. Counterpart: `staggered_race`.
- */
-function* staggered(
-  loop: BaseEventLoop,
-  addresses: readonly ResolvedAddress[],
-  locals: readonly ResolvedAddress[] | null,
-  errors: Error[],
-  delay: number,
-): Gen<Socket | null> {
-  const tasks: Task<Socket>[] = [];
-  const running = new Set<Task<Socket>>();
-  let winner: Task<Socket> | null = null;
-  try {
-    while (winner === null && (tasks.length < addresses.length || running.size > 0)) {
-      const next = addresses[tasks.length];
-      if (next !== undefined) {
-        const task = loop.createTask(() => connectTo(loop, next, locals));
-        tasks.push(task);
-        running.add(task);
-      }
-      winner = yield* nextWinner(loop, running, tasks, tasks.length < addresses.length ? delay : null);
-    }
-    if (winner !== null) running.delete(winner);
-    yield* giveUp(running);
-  } catch (error) {
-    if (winner !== null) discardSocket(winner);
-    yield* giveUp(running);
-    throw error;
-  }
-  if (winner !== null) return winner.result();
-  for (const task of tasks) errors.push(asError(task.exception()));
-  return null;
-}
-
-/** End these attempts. Who has connected all the same is closed, also if nobody waits for it here. */
-function* giveUp(running: ReadonlySet<Task<Socket>>): Gen<void> {
-  for (const task of running) {
-    task.addDoneCallback(discardSocket);
-    task.cancel();
-  }
-  if (running.size > 0) yield* wait(running);
-}
-
-/** Wait until one has connected, the newest has failed, or `delay` seconds are over. */
-function* nextWinner(
-  loop: BaseEventLoop,
-  running: Set<Task<Socket>>,
-  tasks: readonly Task<Socket>[],
-  delay: number | null,
-): Gen<Task<Socket> | null> {
-  const newest = tasks[tasks.length - 1] as Task<Socket>;
-  const deadline = delay === null ? null : loop.time() + delay;
-  while (running.size > 0) {
-    const timeout = deadline === null ? null : Math.max(deadline - loop.time(), 0);
-    const [done] = yield* wait(running, { timeout, returnWhen: FIRST_COMPLETED });
-    for (const task of done) {
-      if (task._state === RESULT) return task;
-      running.delete(task);
-      // Known, even if nobody asks for it in the end.
-      if (!task.cancelled()) task.exception();
-    }
-    if (newest.done() || done.size === 0) return null;
-  }
-  return null;
-}
-
-function discardSocket(task: Future<Socket>): void {
-  if (task._state === RESULT) task.result().destroy();
-  else if (!task.cancelled()) task.exception();
-}
-
-/** What to throw when no address has answered. */
-function connectionError(errors: readonly Error[], allErrors: boolean): Error {
-  const [first] = errors;
-  if (allErrors) return new ExceptionGroup('create_connection failed', [...errors]);
-  if (first === undefined) return new TimeoutError('create_connection failed');
-  if (errors.every((error) => error.message === first.message)) return first;
-  const text = errors.map((error) => error.message).join(', ');
-  const combined = Object.assign(new Error(`Multiple exceptions: ${text}`), {
-    code: (first as NodeJS.ErrnoException).code,
-    errors: [...errors],
-  });
-  return combined;
-}
-
 /** The addresses of a host; an error if there are none. */
 function* resolved(
   loop: BaseEventLoop,
@@ -352,13 +228,14 @@ export const createConnection = /* @__PURE__ */ coroutine(function* createConnec
     const interleave = options.interleave ?? (happyEyeballsDelay === null ? 0 : 1);
     if (interleave > 0) addresses = interleaved(addresses, interleave);
     const errors: Error[] = [];
+    const connectOne: Connect = (address) => connectTo(loop, address, locals);
     socket =
       happyEyeballsDelay === null
-        ? yield* inTurn(loop, addresses, locals, errors)
+        ? yield* inTurn(addresses, connectOne, errors)
         : yield* staggered(
             loop,
             addresses,
-            locals,
+            connectOne,
             errors,
             toSeconds(happyEyeballsDelay, 'happyEyeballsDelay'),
           );

@@ -541,7 +541,8 @@ function isSystemError(error: unknown): boolean {
   return typeof (error as Partial<NodeJS.ErrnoException> | null)?.syscall === 'string';
 }
 
-function extraInfo(socket: Socket, sslcontext: unknown): Record<string, unknown> {
+/** What `getExtraInfo` of a socket's transport tells. */
+export function extraInfo(socket: Socket, sslcontext: unknown): Record<string, unknown> {
   const extra: Record<string, unknown> = {
     socket,
     peername: peerAddress(socket),

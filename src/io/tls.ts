@@ -220,6 +220,7 @@ function connect(socket: Socket, { options, serverHostname }: TlsSettings): TLSS
   });
 }
 
-function isSecureContext(context: TlsContext): context is SecureContext {
+/** Whether it is Node's own object, and not options. */
+export function isSecureContext(context: TlsContext): context is SecureContext {
   return 'context' in context && typeof context['context'] === 'object';
 }
