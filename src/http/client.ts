@@ -1,101 +1,30 @@
 /** The session. Counterpart: `aiohttp/client.py`. */
 import type { BaseEventLoop } from '../core/base-events.ts';
-import { coroutine } from '../core/coroutines.ts';
+import { methodCoroutine } from '../core/coroutines.ts';
 import { type AbstractEventLoop, requireLoop } from '../core/events.ts';
-import { CancelledError, RuntimeError } from '../core/exceptions.ts';
-import type { Coroutine, Delay, Gen } from '../core/types.ts';
+import { RuntimeError } from '../core/exceptions.ts';
+import { logger } from '../core/log.ts';
+import type { Coroutine, Gen } from '../core/types.ts';
+import type { AbstractCookieJar } from './abc.ts';
 import type { BasicAuth } from './auth.ts';
-import { ClientRequest, ClientResponse, stripAuthFromUrl } from './client-reqrep.ts';
-import { ClientTimeout, DEFAULT_TIMEOUT, RequestTimer, toClientTimeout } from './client-timeout.ts';
-import type { SslOption } from './connection-key.ts';
+import { Exchange } from './client-exchange.ts';
+import type { ClientMiddlewareType } from './client-middlewares.ts';
+import type { RaiseForStatus, RequestOptions, SessionOptions } from './client-options.ts';
+import { ClientRequest } from './client-request.ts';
+import { ClientResponse } from './client-response.ts';
+import { type ClientTimeout, DEFAULT_TIMEOUT, toClientTimeout } from './client-timeout.ts';
 import type { BaseConnector } from './connector.ts';
-import { ACCEPT_ENCODING } from './content-encoding.ts';
-import {
-  ClientConnectorError,
-  ClientOSError,
-  InvalidUrlClientError,
-  InvalidUrlRedirectClientError,
-  NonHttpUrlClientError,
-  NonHttpUrlRedirectClientError,
-  ServerDisconnectedError,
-  TooManyRedirects,
-} from './exceptions.ts';
-import { type ContextBody, runBody } from './helpers.ts';
-import { CIMultiDict, type LooseHeaders } from './multidict.ts';
-import { encodeBody, type RequestData } from './payload.ts';
-import { addQuery, type Query } from './query.ts';
 import { TCPConnector } from './tcp-connector.ts';
-import { checkSsl } from './tls.ts';
-
-/** What to do about statuses from 400 on: throw, do nothing, or call a function with every response. */
-export type RaiseForStatus = boolean | ((response: ClientResponse) => unknown);
-
-/** Options of one request. */
-export interface RequestOptions {
-  /** Added to the query of the URL. */
-  params?: Query | undefined;
-  /** In place of the session's of the same names, and besides its others. */
-  headers?: LooseHeaders | null | undefined;
-  /** The body: text, bytes or a form. */
-  data?: RequestData | null | undefined;
-  /** The body as JSON. */
-  json?: unknown;
-  /** In place of the session's; a number is the seconds for the whole, null no limits. */
-  timeout?: ClientTimeout | Delay | null | undefined;
-  /** Cancels the request, or the reading of its body, when it aborts, with its reason as message. */
-  signal?: AbortSignal | undefined;
-  /** Follow redirects. Default true, for `head` false. */
-  allowRedirects?: boolean | undefined;
-  /** The redirect of this number is an error; 0 for no limit. Default 10. */
-  maxRedirects?: number | undefined;
-  /** In place of the session's. */
-  raiseForStatus?: RaiseForStatus | null | undefined;
-  /** Decompress the body. Default the session's. */
-  autoDecompress?: boolean | undefined;
-  /** How to do TLS. Default the connector's. */
-  ssl?: SslOption | undefined;
-  /** The name that the server's certificate must be for. Default the host of the URL. */
-  serverHostname?: string | null | undefined;
-  /** The proxy to go through. */
-  proxy?: string | URL | null | undefined;
-  /** The user and password for it. */
-  proxyAuth?: BasicAuth | null | undefined;
-  /** Headers for a proxy that is asked for a tunnel. */
-  proxyHeaders?: LooseHeaders | null | undefined;
-}
-
-/** Options of a session. */
-export interface SessionOptions {
-  /** The pool of connections; default a `TCPConnector` of its own. */
-  connector?: BaseConnector | null | undefined;
-  /** Close the connector with the session. Default true. */
-  connectorOwner?: boolean | undefined;
-  /** Sent with every request. */
-  headers?: LooseHeaders | null | undefined;
-  /** Of every request; default a total of 300 s, and 30 s to connect. A number is the total, null no limits. */
-  timeout?: ClientTimeout | Delay | null | undefined;
-  /** Default false. */
-  raiseForStatus?: RaiseForStatus | undefined;
-  /** Decompress bodies. Default true. */
-  autoDecompress?: boolean | undefined;
-  /** Bytes of a body that may wait to be read before the server is held up (at twice as many). Default 64 KiB. */
-  readBufsize?: number | undefined;
-}
+import { CookieJar } from './cookiejar.ts';
+import { InvalidUrlClientError, NonHttpUrlClientError } from './exceptions.ts';
+import { contextManager, type ContextBody, isWeb, type RequestContextManager, runBody } from './helpers.ts';
+import { type HttpVersion, HttpVersion11 } from './http-writer.ts';
+import { CIMultiDict, type LooseHeaders } from './multidict.ts';
+import type { AnyTraceConfig } from './tracing.ts';
 
 /**
- * A request that can be awaited for its response, or run with it: `session.get(url).run(body)` releases the response
- * after the body, as `async with session.get(url) as response` does in Python. Nothing is sent before.
- *
- * Source: aiohttp 3.14, what `ClientSession.get` gives.
- */
-export interface RequestContextManager<R> extends Coroutine<R> {
-  run<T>(body: (it: R) => Gen<T>): Coroutine<T>;
-  run<T>(body: (it: R) => T | PromiseLike<T>): Coroutine<T>;
-}
-
-/**
- * Makes requests, and keeps the connections between them. One per program rather than one per request; close it in
- * the end, by `run`, `await using` or `close`.
+ * Makes requests, and keeps the connections and cookies between them. One per program rather than one per request;
+ * close it in the end, by `run`, `await using` or `close`.
  *
  * ```ts
  * await using session = new ClientSession();
@@ -109,10 +38,31 @@ export class ClientSession {
   readonly headers: CIMultiDict;
   /** Default limits of time. */
   readonly timeout: ClientTimeout;
+  /** Credentials for all requests, or for those to the origin of the base URL; null for none. */
+  readonly auth: BasicAuth | null;
+  readonly cookieJar: AbstractCookieJar;
+  readonly jsonSerialize: (value: unknown) => string;
+  readonly jsonSerializeBytes: ((value: unknown) => Uint8Array) | null;
   readonly raiseForStatus: RaiseForStatus;
   readonly autoDecompress: boolean;
   readonly connectorOwner: boolean;
+  readonly trustEnv: boolean;
+  readonly version: HttpVersion;
+  /** Names in lower case. */
+  readonly skipAutoHeaders: ReadonlySet<string>;
+  readonly traceConfigs: readonly AnyTraceConfig[];
+  /** Kept for parity: URLs quote themselves here, and only what has to be. */
+  requoteRedirectUrl: boolean;
+  /** @internal */ readonly _middlewares: readonly ClientMiddlewareType[];
+  /** @internal */ readonly _requestClass: typeof ClientRequest;
+  /** @internal */ readonly _responseClass: typeof ClientResponse;
+  /** @internal */ readonly _proxy: string | URL | null;
+  /** @internal */ readonly _proxyAuth: BasicAuth | null;
   /** @internal */ readonly _readBufsize: number;
+  /** @internal */ readonly _maxLineSize: number;
+  /** @internal */ readonly _maxFieldSize: number;
+  /** @internal */ readonly _maxHeaders: number;
+  /** @internal */ readonly _fallbackCharset: (response: ClientResponse, body: Uint8Array) => string;
   readonly #baseUrl: URL | null;
   readonly #loop: BaseEventLoop;
   #connector: BaseConnector | null;
@@ -124,20 +74,38 @@ export class ClientSession {
    */
   constructor(baseUrl?: string | URL | null, options: SessionOptions = {}) {
     this.#loop = requireLoop();
-    this.#baseUrl = baseUrl === null || baseUrl === undefined ? null : new URL(baseUrl);
-    if (this.#baseUrl !== null && !this.#baseUrl.pathname.endsWith('/')) {
-      throw new RangeError("baseUrl must have a trailing '/'");
-    }
+    this.#baseUrl = baseUrl === null || baseUrl === undefined ? null : parseBaseUrl(baseUrl);
     this.headers = new CIMultiDict(options.headers);
     this.timeout = toClientTimeout(options.timeout, DEFAULT_TIMEOUT);
+    this.auth = options.auth ?? null;
+    this.jsonSerialize = options.jsonSerialize ?? JSON.stringify;
+    this.jsonSerializeBytes = options.jsonSerializeBytes ?? null;
     this.raiseForStatus = options.raiseForStatus ?? false;
     this.autoDecompress = options.autoDecompress ?? true;
     this.connectorOwner = options.connectorOwner ?? true;
+    this.trustEnv = options.trustEnv ?? false;
+    this.version = options.version ?? HttpVersion11;
+    this.skipAutoHeaders = lowerCase(options.skipAutoHeaders);
+    this.requoteRedirectUrl = options.requoteRedirectUrl ?? true;
+    this.traceConfigs = Object.freeze([...(options.traceConfigs ?? [])]);
+    for (const config of this.traceConfigs) config.freeze();
+    this._middlewares = options.middlewares ?? [];
+    this._requestClass = options.requestClass ?? ClientRequest;
+    this._responseClass = options.responseClass ?? ClientResponse;
+    this._proxy = options.proxy ?? null;
+    this._proxyAuth = options.proxyAuth ?? null;
     this._readBufsize = options.readBufsize ?? 2 ** 16;
+    this._maxLineSize = options.maxLineSize ?? 8190;
+    this._maxFieldSize = options.maxFieldSize ?? 8190;
+    this._maxHeaders = options.maxHeaders ?? 128;
+    this._fallbackCharset = options.fallbackCharsetResolver ?? (() => 'utf-8');
     this.#connector = options.connector ?? new TCPConnector();
     if (this.#connector._loop !== this.#loop) {
       throw new RuntimeError('Session and connector have to use same event loop');
     }
+    this.cookieJar = options.cookieJar ?? new CookieJar();
+    if (options.cookies) this.cookieJar.updateCookies(options.cookies);
+    unclosed.register(this, this.#loop, this);
   }
 
   /** The pool of connections; null after `detach` and `close`. */
@@ -228,6 +196,7 @@ export class ClientSession {
    */
   detach(): void {
     this.#connector = null;
+    unclosed.unregister(this);
   }
 
   /** Run `body(this)`, then close the session, and give the body's value. Source: aiohttp 3.14 `async with session`. */
@@ -261,250 +230,121 @@ export class ClientSession {
     if (!isWeb(url)) throw new NonHttpUrlClientError(String(given));
     return url;
   }
-}
 
-const isWeb = ({ protocol }: URL): boolean => protocol === 'http:' || protocol === 'https:';
-
-const closeSession = coroutine(function* close(session: ClientSession): Gen<void> {
-  const { connector } = session;
-  if (connector === null) return;
-  session.detach();
-  if (session.connectorOwner) yield* connector.close();
-});
-
-const runSession = coroutine(function* run(
-  session: ClientSession,
-  body: ContextBody<ClientSession, unknown>,
-): Gen<unknown> {
-  try {
-    return yield* runBody(body, session);
-  } finally {
-    yield* session.close();
-  }
-});
-
-function* request(
-  session: ClientSession,
-  method: string,
-  url: string | URL,
-  options: RequestOptions,
-): Gen<ClientResponse> {
-  const connector = session._openConnector();
-  const { signal } = options;
-  if (signal?.aborted) throw new CancelledError(signal.reason);
-  const exchange = new Exchange(session, connector, method, url, options);
-  return yield* exchange.run();
-}
-
-// What a call gives is the generator itself, so its `run` stands on the prototype of all of them.
-Object.defineProperty(request.prototype, 'run', {
-  value(this: Coroutine<ClientResponse>, body: ContextBody<ClientResponse, unknown>) {
-    return runRequest(this, body);
-  },
-});
-Object.defineProperty(request, 'name', { value: 'ClientSession.request' });
-
-const makeRequest = coroutine(request) as (
-  ...args: Parameters<typeof request>
-) => RequestContextManager<ClientResponse>;
-
-const runRequest = coroutine(function* run(
-  coro: Coroutine<ClientResponse>,
-  body: ContextBody<ClientResponse, unknown>,
-): Gen<unknown> {
-  const response = yield* coro;
-  return yield* response._run(body);
-});
-
-const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-/** Methods that may be sent twice (RFC 9110, 9.2.2). */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
-/** Headers that another origin must not see: who the caller is, and what it has from this one. */
-const PRIVATE_HEADERS = [
-  'authorization',
-  'cookie',
-  'proxy-authorization',
-  'if-match',
-  'if-none-match',
-  'if-modified-since',
-  'if-unmodified-since',
-  'if-range',
-  'range',
-];
-
-/** A request with its redirects and second tries. */
-class Exchange {
-  readonly timer: RequestTimer;
-  readonly #session: ClientSession;
-  readonly #connector: BaseConnector;
-  readonly #options: RequestOptions;
-  readonly #limits: ClientTimeout;
-  #headers: CIMultiDict;
-  readonly #history: ClientResponse[] = [];
-  #method: string;
-  #url: URL;
-  #body: Uint8Array | null;
-
-  constructor(
-    session: ClientSession,
-    connector: BaseConnector,
-    method: string,
-    url: string | URL,
-    options: RequestOptions,
-  ) {
-    this.#session = session;
-    this.#connector = connector;
-    this.#options = options;
-    this.#limits = toClientTimeout(options.timeout, session.timeout);
-    this.timer = new RequestTimer(connector._loop, this.#limits, options.signal);
-    this.#method = method.toUpperCase();
-    this.#headers = new CIMultiDict(session.headers);
-    if (options.headers) this.#headers.update(options.headers);
-    this.#url = this.#authorize(addQuery(session._resolveUrl(url), options.params));
-    const { body, contentType } = encodeBody(options.data ?? null, options.json);
-    this.#body = body;
-    this.#setDefaultHeaders(contentType);
+  /** @internal The session's credentials, if they are for `url`. */
+  _authFor(url: URL): BasicAuth | null {
+    if (this.auth === null) return null;
+    return this.#baseUrl === null || this.#baseUrl.origin === url.origin ? this.auth : null;
   }
 
-  /** Credentials in the URL become a header. */
-  #authorize(given: URL): URL {
-    const [url, authorization] = stripAuthFromUrl(given);
-    if (authorization === null) return url;
-    if (this.#history.length === 0 && this.#headers.has('authorization')) {
-      throw new RangeError(
-        'Cannot combine AUTHORIZATION header with AUTH argument or credentials encoded in URL',
-      );
-    }
-    this.#headers.set('Authorization', authorization);
-    return url;
+  /** @internal The session's headers, with those of a request. */
+  _mergeHeaders(headers: LooseHeaders | null | undefined): CIMultiDict {
+    const merged = new CIMultiDict(this.headers);
+    if (headers !== null && headers !== undefined) merged.update(headers);
+    return merged;
   }
 
-  #setDefaultHeaders(contentType: string | null): void {
-    const defaults: [string, string | null][] = [
-      ['Accept', '*/*'],
-      ['Accept-Encoding', ACCEPT_ENCODING],
-      ['User-Agent', USER_AGENT],
-      ['Content-Type', contentType],
-    ];
-    for (const [name, value] of defaults) {
-      if (value !== null && !this.#headers.has(name)) this.#headers.set(name, value);
-    }
-  }
-
-  *run(): Gen<ClientResponse> {
-    const { allowRedirects = true } = this.#options;
-    for (;;) {
-      const response = yield* this.#sendTwice();
-      const isRedirect = REDIRECTS.has(response.status) && allowRedirects;
-      if (!isRedirect || !this.#follow(response)) {
-        yield* this.#checkStatus(response);
-        return response;
-      }
-    }
-  }
-
-  /** A connection that an earlier request has used may be closed by now: try a second time, on another one. */
-  *#sendTwice(): Gen<ClientResponse> {
-    for (;;) {
-      const { timer } = this;
-      const { _loop: loop } = this.#connector;
-      const { ssl = true, serverHostname, proxy, proxyAuth, proxyHeaders } = this.#options;
-      const parts = {
-        headers: this.#headers,
-        body: this.#body,
-        ssl: checkSsl(ssl),
-        serverHostname,
-        proxy: proxy ? new URL(proxy) : null,
-        proxyAuth,
-        proxyHeaders: proxyHeaders ? new CIMultiDict(proxyHeaders) : null,
-      };
-      const request = new ClientRequest(this.#method, this.#url, parts);
-      const connection =
-        this.#connector._reuse(request) ??
-        (yield* timer.run(() => this.#connector._connect(request, [], this.#limits)));
-      const { isReused } = connection;
-      try {
-        return yield* request._send(
-          connection,
-          {
-            loop,
-            timer,
-            sockRead: this.#limits.sockRead,
-            autoDecompress: this.#options.autoDecompress ?? this.#session.autoDecompress,
-            readBufsize: this.#session._readBufsize,
-            maxLineSize: 8190,
-            maxFieldSize: 8190,
-            maxHeaders: 128,
-            readUntilEof: true,
-          },
-          [...this.#history],
-        );
-      } catch (error) {
-        const isLost = error instanceof ServerDisconnectedError || error instanceof ClientOSError;
-        if (!isReused || !isLost || error instanceof ClientConnectorError || !IDEMPOTENT.has(this.#method))
-          throw error;
-      }
-    }
-  }
-
-  /** Prepare the request that a redirect asks for. False: it names no place, and is itself the result. */
-  #follow(response: ClientResponse): boolean {
-    this.#history.push(response);
-    const { maxRedirects = 10 } = this.#options;
-    if (maxRedirects > 0 && this.#history.length >= maxRedirects) {
-      response.close();
-      const [first] = this.#history as [ClientResponse];
-      throw new TooManyRedirects(first.requestInfo, [...this.#history]);
-    }
-    const location = response.headers.get('location') ?? response.headers.get('uri');
-    if (location === null) {
-      this.#history.pop();
-      return false;
-    }
-    response.release();
-    // The request before keeps what it was sent with.
-    this.#headers = new CIMultiDict(this.#headers);
-    this.#changeMethod(response);
-    const url = resolveRedirect(location, this.#url);
-    if (url.origin !== this.#url.origin) for (const name of PRIVATE_HEADERS) this.#headers.delete(name);
-    this.#url = this.#authorize(url);
-    return true;
-  }
-
-  // What browsers have always done on 301 and 302, and what 303 is for.
-  #changeMethod({ status }: ClientResponse): void {
-    const isSeeOther = status === 303 && this.#method !== 'HEAD';
-    const isMovedPost = (status === 301 || status === 302) && this.#method === 'POST';
-    if (!isSeeOther && !isMovedPost) return;
-    this.#method = 'GET';
-    if (this.#body !== null) this.#headers.delete('content-type');
-    this.#headers.delete('content-length');
-    this.#body = null;
-  }
-
-  *#checkStatus(response: ClientResponse): Gen<void> {
-    const check = this.#options.raiseForStatus ?? this.#session.raiseForStatus;
-    if (check === true) response.raiseForStatus();
-    if (typeof check !== 'function') return;
-    try {
-      yield* runBody(check as ContextBody<ClientResponse, unknown>, response);
-    } catch (error) {
-      response.close();
-      throw error;
-    }
+  /** @internal */
+  _mergeSkipped(names: Iterable<string> | null | undefined): ReadonlySet<string> {
+    if (names === null || names === undefined) return this.skipAutoHeaders;
+    return new Set([...this.skipAutoHeaders, ...lowerCase(names)]);
   }
 }
 
-function resolveRedirect(location: string, base: URL): URL {
-  let url: URL;
-  try {
-    url = new URL(location, base);
-  } catch (cause) {
-    const text = 'Server attempted redirecting to a location that does not look like a URL';
-    throw new InvalidUrlRedirectClientError(location, text, { cause });
-  }
-  if (!isWeb(url)) throw new NonHttpUrlRedirectClientError(location);
+// What is left of a session that nobody holds any more is its loop; its connector says itself that it is open.
+const unclosed = new FinalizationRegistry<BaseEventLoop>((loop) => {
+  const message = 'Unclosed client session';
+  if (loop.isClosed()) logger.warning(message);
+  else loop.callExceptionHandler({ message });
+});
+
+function parseBaseUrl(given: string | URL): URL {
+  const url = new URL(given);
+  if (!url.pathname.endsWith('/')) throw new RangeError("baseUrl must have a trailing '/'");
   return url;
 }
 
-const USER_AGENT = `asyncio-ts Node.js/${process.versions.node}`;
+function lowerCase(names: Iterable<string> | null | undefined): ReadonlySet<string> {
+  const lower = new Set<string>();
+  for (const name of names ?? []) lower.add(name.toLowerCase());
+  return lower;
+}
+
+const closeSession = /* @__PURE__ */ methodCoroutine(
+  'ClientSession.close',
+  function* (session: ClientSession): Gen<void> {
+    const { connector } = session;
+    if (connector === null) return;
+    session.detach();
+    if (session.connectorOwner) yield* connector.close();
+  },
+);
+
+const runSession = /* @__PURE__ */ methodCoroutine(
+  'ClientSession.run',
+  function* (session: ClientSession, body: ContextBody<ClientSession, unknown>): Gen<unknown> {
+    try {
+      return yield* runBody(body, session);
+    } finally {
+      yield* session.close();
+    }
+  },
+);
+
+const makeRequest = /* @__PURE__ */ contextManager(
+  'ClientSession.request',
+  (session: ClientSession, method: string, url: string | URL, options: RequestOptions) =>
+    new Exchange(session, method, url, options).run(),
+  (response, body) => response._run(body),
+);
+
+/** Options of a request without a session. */
+export interface SingleRequestOptions extends RequestOptions {
+  /** Stays open. */
+  connector?: BaseConnector | null | undefined;
+  /** Default 1.1. */
+  version?: HttpVersion | undefined;
+}
+
+/**
+ * Make one request, with a session of its own that is closed with the response. Programs that make several are better
+ * off with a session, which keeps connections and cookies.
+ *
+ * ```ts
+ * const text = await request('GET', 'https://example.com/').run((response) => response.text());
+ * ```
+ *
+ * @throws as `ClientSession.request`.
+ *
+ * Cancellation: the connection is closed.
+ *
+ * Source: aiohttp 3.14 `aiohttp.request`.
+ */
+export function request(
+  method: string,
+  url: string | URL,
+  options: SingleRequestOptions = {},
+): RequestContextManager<ClientResponse> {
+  return requestOnce(method, url, options);
+}
+
+const requestOnce = /* @__PURE__ */ contextManager(
+  'request',
+  function* (method: string, url: string | URL, options: SingleRequestOptions): Gen<ClientResponse> {
+    const { connector = null, version } = options;
+    const session = new ClientSession(null, {
+      // It keeps nothing, so that nothing is left when the response is closed.
+      connector: connector ?? new TCPConnector({ forceClose: true }),
+      connectorOwner: connector === null,
+      version,
+    });
+    try {
+      const response = yield* session.request(method, url, options);
+      session.detach();
+      return response;
+    } finally {
+      yield* session.close();
+    }
+  },
+  (response, body) => response._run(body),
+);

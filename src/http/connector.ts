@@ -165,7 +165,7 @@ export abstract class BaseConnector {
   /** @internal The way to a connection that nobody has to wait for, or to be told of; null: take the long one. */
   _reuse(request: ClientRequest): Connection | null {
     const { _pool: pool } = this;
-    if (pool.isClosed || request.proxy !== null) return null;
+    if (pool.isClosed || request.proxy !== null || request._isFresh) return null;
     const destination = pool.find(nameOf(request));
     if (destination === null || destination.idle.length === 0 || !pool.take(destination)) return null;
     const channel = pool.takeIdle(destination);
@@ -182,7 +182,7 @@ export abstract class BaseConnector {
     const destination = pool.destination(nameOf(request));
     const hasPlace = pool.take(destination);
     if (hasPlace) {
-      const connection = yield* this.#takeIdle(destination, traces);
+      const connection = yield* this.#takeIdle(destination, request, traces);
       if (connection !== null) return connection;
     }
     try {
@@ -196,8 +196,12 @@ export abstract class BaseConnector {
   }
 
   /** An idle connection, for who has a place; an error costs the place. */
-  *#takeIdle(destination: Destination, traces: readonly Trace[]): Gen<Connection | null> {
-    const channel = this._pool.takeIdle(destination);
+  *#takeIdle(
+    destination: Destination,
+    request: ClientRequest,
+    traces: readonly Trace[],
+  ): Gen<Connection | null> {
+    const channel = request._isFresh ? null : this._pool.takeIdle(destination);
     if (channel === null) return null;
     const connection = new Connection(this, destination, channel);
     if (traces.length === 0) return connection;
@@ -222,7 +226,7 @@ export abstract class BaseConnector {
     const { _pool: pool } = this;
     if (!hasPlace) {
       yield* pool.wait(destination, traces);
-      const connection = yield* this.#takeIdle(destination, traces);
+      const connection = yield* this.#takeIdle(destination, request, traces);
       if (connection !== null) return connection;
     }
     let channel: Channel | null = null;

@@ -1,6 +1,6 @@
 /** The errors of the HTTP client. Counterpart: `aiohttp/client_exceptions.py`. */
 import { quote } from './helpers.ts';
-import type { CIMultiDict } from './multidict.ts';
+import type { CIMultiDictProxy } from './multidict.ts';
 import type { ClientResponse, RequestInfo } from './client-reqrep.ts';
 import type { ConnectionKey, SslOption } from './connection-key.ts';
 
@@ -49,6 +49,19 @@ export class ClientError extends Error {
 export class ClientConnectionError extends ClientError {
   static {
     brand(this, 'ClientConnectionError');
+  }
+}
+
+/**
+ * The connection is closing: nothing can be written to it any more.
+ *
+ * Source: aiohttp 3.14 `aiohttp.ClientConnectionResetError`.
+ */
+export class ClientConnectionResetError extends ClientConnectionError {
+  readonly code = 'ECONNRESET';
+
+  static {
+    brand(this, 'ClientConnectionResetError');
   }
 }
 
@@ -319,7 +332,7 @@ export class ClientResponseError extends ClientError {
   /** What is wrong, aiohttp's `message`: often the reason phrase. The error's own `message` is the full text. */
   readonly reason: string;
   /** The headers of the response, or null. */
-  readonly headers: CIMultiDict | null;
+  readonly headers: CIMultiDictProxy | null;
 
   constructor(
     requestInfo: RequestInfo,
@@ -327,7 +340,7 @@ export class ClientResponseError extends ClientError {
     options: {
       status?: number | null;
       message?: string;
-      headers?: CIMultiDict | null;
+      headers?: CIMultiDictProxy | null;
       cause?: unknown;
     } = {},
   ) {

@@ -1,9 +1,9 @@
 /** Small things that several modules of the client need. Counterpart: `aiohttp/helpers.py`. */
 import type { BaseEventLoop } from '../core/base-events.ts';
-import { coroutine } from '../core/coroutines.ts';
+import { coroutine, methodCoroutine } from '../core/coroutines.ts';
 import type { Future } from '../core/futures.ts';
 import { isGeneratorFunction } from '../core/strands.ts';
-import type { Body, Gen } from '../core/types.ts';
+import type { Body, Coroutine, Gen } from '../core/types.ts';
 
 // oxlint-disable-next-line no-control-regex -- they are what is looked for
 const UNPRINTABLE = /[\\\0-\x1f\x7f-\xa0\xad]/g;
@@ -36,6 +36,50 @@ function bodyOf<X, T>(body: ContextBody<X, T>): (it: X) => Body<T> {
     return isAwaitable ? result : Promise.resolve(result);
   };
 }
+
+/**
+ * A request that can be awaited for its response, or run with it: `session.get(url).run(body)` releases the response
+ * after the body, as `async with session.get(url) as response` does in Python. Nothing is sent before.
+ *
+ * Source: aiohttp 3.14, what `ClientSession.get` gives.
+ */
+export interface RequestContextManager<R> extends Coroutine<R> {
+  run<T>(body: (it: R) => Gen<T>): Coroutine<T>;
+  run<T>(body: (it: R) => T | PromiseLike<T>): Coroutine<T>;
+}
+
+/** A function whose calls can be awaited for what `open` gives, or run with it by `use`. */
+export function contextManager<A extends unknown[], R>(
+  name: string,
+  open: (...args: A) => Gen<R>,
+  use: (it: R, body: ContextBody<R, unknown>) => Gen<unknown>,
+): (...args: A) => RequestContextManager<R> {
+  const opened = function* (...args: A): Gen<R> {
+    return yield* open(...args);
+  };
+  const run = methodCoroutine(
+    `${name}.run`,
+    function* (coro: Coroutine<R>, body: ContextBody<R, unknown>): Gen<unknown> {
+      return yield* use(yield* coro, body);
+    },
+  );
+  Object.defineProperty(opened, 'name', { value: name });
+  // What a call gives is the generator itself, so its `run` stands on the prototype of all of them.
+  Object.defineProperty(opened.prototype, 'run', {
+    value(this: Coroutine<R>, body: ContextBody<R, unknown>) {
+      return run(this, body);
+    },
+  });
+  return coroutine(opened) as (...args: A) => RequestContextManager<R>;
+}
+
+/** Whether it can be asked for over HTTP, at least to begin with. */
+export function isWeb({ protocol }: URL): boolean {
+  return protocol === 'http:' || protocol === 'https:' || protocol === 'ws:' || protocol === 'wss:';
+}
+
+/** How the client calls itself. */
+export const USER_AGENT = `asyncio-ts Node.js/${process.versions.node}`;
 
 /** Wait for what an event outside of the loop will end: where time is virtual, it must not pass by meanwhile. */
 export function* waitOutside<T>(loop: BaseEventLoop, wait: Future<T> | Gen<T>): Gen<T> {

@@ -2,14 +2,16 @@
 export { AbstractCookieJar } from './abc.ts';
 export { BasicAuth, encodeBasicAuth } from './auth.ts';
 export { ChainMapProxy } from './chain-map-proxy.ts';
+export { ClientSession, request, type SingleRequestOptions } from './client.ts';
+export type { ClientHandlerType, ClientMiddleware, ClientMiddlewareType } from './client-middlewares.ts';
+export type { RaiseForStatus, RequestOptions, SessionOptions } from './client-options.ts';
+export { ClientRequest, type ClientRequestOptions, type RequestInfo } from './client-request.ts';
 export {
-  ClientSession,
-  type RaiseForStatus,
-  type RequestContextManager,
-  type RequestOptions,
-  type SessionOptions,
-} from './client.ts';
-export { ClientRequest, ClientResponse, type RequestInfo } from './client-reqrep.ts';
+  ClientResponse,
+  type ContentDisposition,
+  type JsonOptions,
+  type ResponseContext,
+} from './client-response.ts';
 export { ClientTimeout } from './client-timeout.ts';
 export {
   BaseConnector,
@@ -30,6 +32,7 @@ export {
 export { type EnvProxy, getEnvProxyForUrl } from './env-proxies.ts';
 export {
   ClientConnectionError,
+  ClientConnectionResetError,
   ClientConnectorCertificateError,
   ClientConnectorDNSError,
   ClientConnectorError,
@@ -60,6 +63,9 @@ export {
 export { Fingerprint } from './fingerprint.ts';
 export { type FieldOptions, FormData } from './formdata.ts';
 export { type Links, parseLinks } from './links.ts';
+export * as hdrs from './hdrs.ts';
+export type { ContextBody, RequestContextManager } from './helpers.ts';
+export { type HttpVersion, HttpVersion10, HttpVersion11 } from './http-writer.ts';
 export {
   CIMultiDict,
   CIMultiDictProxy,
@@ -100,3 +106,25 @@ export type { AddrInfoType, SocketFactoryType } from './sockets.ts';
 export type { BodyIterator, StreamReader } from './streams.ts';
 export { TCPConnector, type TCPConnectorOptions } from './tcp-connector.ts';
 export { NamedPipeConnector, UnixConnector } from './unix-connector.ts';
+export {
+  Signal,
+  type TraceCallback,
+  TraceConfig,
+  type TraceConnectionCreateEndParams,
+  type TraceConnectionCreateStartParams,
+  type TraceConnectionQueuedEndParams,
+  type TraceConnectionQueuedStartParams,
+  type TraceConnectionReuseconnParams,
+  type TraceDnsCacheHitParams,
+  type TraceDnsCacheMissParams,
+  type TraceDnsResolveHostEndParams,
+  type TraceDnsResolveHostStartParams,
+  type TraceEvents,
+  type TraceRequestChunkSentParams,
+  type TraceRequestEndParams,
+  type TraceRequestExceptionParams,
+  type TraceRequestHeadersSentParams,
+  type TraceRequestRedirectParams,
+  type TraceRequestStartParams,
+  type TraceResponseChunkReceivedParams,
+} from './tracing.ts';

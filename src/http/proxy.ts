@@ -6,7 +6,7 @@ import type { Gen } from '../core/types.ts';
 import type { ClientRequest, RequestInfo } from './client-reqrep.ts';
 import { ClientHttpProxyError, ClientOSError, ServerDisconnectedError } from './exceptions.ts';
 import { basicAuth, waitOutside } from './helpers.ts';
-import { CIMultiDict } from './multidict.ts';
+import { CIMultiDict, CIMultiDictProxy } from './multidict.ts';
 import type { Pool } from './pool.ts';
 
 /** Who we are, for the proxy: as `Authorization` in the headers for it, given apart, or in its URL. */
@@ -106,7 +106,7 @@ function refusal(request: ClientRequest, headers: CIMultiDict, response: Incomin
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     received.add(rawHeaders[i] as string, rawHeaders[i + 1] as string);
   }
-  const details = { status: statusCode, message: statusMessage, headers: received };
+  const details = { status: statusCode, message: statusMessage, headers: new CIMultiDictProxy(received) };
   return new ClientHttpProxyError(infoOf(request, headers), [], details);
 }
 

@@ -213,20 +213,23 @@ export class TraceConfig<C = Record<string, unknown>> {
   }
 }
 
+/** A configuration whose callbacks share whatever they like. */
+export type AnyTraceConfig = TraceConfig<any>;
+
 /** The callbacks of one configuration for one request. Source: aiohttp 3.14 `aiohttp.tracing.Trace`. */
 export class Trace {
   readonly #session: ClientSession;
-  readonly #config: TraceConfig;
-  readonly #context: Record<string, unknown>;
+  readonly #config: AnyTraceConfig;
+  readonly #context: unknown;
 
-  constructor(session: ClientSession, config: TraceConfig, traceRequestCtx: unknown) {
+  constructor(session: ClientSession, config: AnyTraceConfig, traceRequestCtx: unknown) {
     this.#session = session;
     this.#config = config;
     this.#context = config.traceConfigCtx(traceRequestCtx);
   }
 
   send<K extends keyof TraceEvents>(event: K, params: TraceEvents[K]): Gen<void> {
-    const signal = this.#config[event] as unknown as Signal<TraceEvents[K]>;
+    const signal = this.#config[event] as unknown as Signal<TraceEvents[K], unknown>;
     return signal._send(this.#session, this.#context, params);
   }
 }

@@ -122,13 +122,13 @@ describe('text', () => {
     withSite(give(bodies), async (session) => {
       await assert.rejects(
         async () => await session.get('latin').run((response) => response.text()),
-        TypeError,
+        RangeError,
       );
       assert.equal(await session.get('latin').run((response) => response.text(null, 'replace')), 'gr��e');
       assert.equal(await session.get('latin').run((response) => response.text('latin1')), 'grüße');
       await assert.rejects(
         async () => await session.get('utf').run((response) => response.text('nonsense')),
-        RangeError,
+        { name: 'LookupError', message: 'unknown encoding: nonsense' },
       );
     }),
   );

@@ -1,0 +1,363 @@
+/** A request with its redirects and second tries. In aiohttp `ClientSession._request`. */
+import { CancelledError } from '../core/exceptions.ts';
+import type { Gen } from '../core/types.ts';
+import { BasicAuth } from './auth.ts';
+import type { ClientSession } from './client.ts';
+import { buildClientMiddlewares } from './client-middlewares.ts';
+import type { InternalRequestOptions } from './client-options.ts';
+import type { ResponseParams } from './client-proto.ts';
+import type { ClientRequest } from './client-request.ts';
+import type { ClientResponse } from './client-response.ts';
+import { type ClientTimeout, RequestTimer, toClientTimeout } from './client-timeout.ts';
+import type { BaseConnector } from './connector.ts';
+import type { SimpleCookie } from './cookies.ts';
+import { CookieJar } from './cookiejar.ts';
+import { getEnvProxyForUrl } from './env-proxies.ts';
+import {
+  ClientOSError,
+  ClientPayloadError,
+  InvalidURL,
+  InvalidUrlRedirectClientError,
+  NonHttpUrlRedirectClientError,
+  ServerDisconnectedError,
+  TooManyRedirects,
+} from './exceptions.ts';
+import { runBody } from './helpers.ts';
+import { CIMultiDict } from './multidict.ts';
+import { netrcAuth } from './netrc.ts';
+import { JsonBytesPayload, JsonPayload, type Payload } from './payload.ts';
+import { addQuery } from './query.ts';
+import { checkSsl } from './tls.ts';
+import { sendTraces, Trace } from './tracing.ts';
+
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+/** Methods that may be sent twice (RFC 9110, 9.2.2). */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+/** Headers that another origin must not see: who the caller is, and what it has from this one. */
+const PRIVATE_HEADERS = [
+  'authorization',
+  'cookie',
+  'proxy-authorization',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+  'if-range',
+  'range',
+];
+/** Headers of a body that a redirect leaves behind. */
+const BODY_HEADERS = ['content-length', 'content-type', 'content-encoding', 'transfer-encoding'];
+const NO_TRACES: readonly Trace[] = [];
+
+/** One call of `ClientSession.request`. */
+export class Exchange {
+  readonly #session: ClientSession;
+  readonly #connector: BaseConnector;
+  readonly #options: InternalRequestOptions;
+  readonly #limits: ClientTimeout;
+  readonly #timer: RequestTimer;
+  readonly #skipAutoHeaders: ReadonlySet<string>;
+  readonly #history: ClientResponse[] = [];
+  readonly #proxy: URL | null;
+  readonly #proxyHeaders: CIMultiDict | null;
+  #traces: readonly Trace[] = NO_TRACES;
+  #headers: CIMultiDict;
+  #method: string;
+  #url: URL;
+  #auth: BasicAuth | null;
+  #cookies: InternalRequestOptions['cookies'];
+  #data: unknown;
+  #request: ClientRequest | null = null;
+
+  constructor(session: ClientSession, method: string, url: string | URL, options: InternalRequestOptions) {
+    this.#session = session;
+    this.#connector = session._openConnector();
+    if (options.signal?.aborted) throw new CancelledError(options.signal.reason);
+    this.#options = options;
+    this.#method = method.toUpperCase();
+    this.#data = bodyOf(session, options);
+    this.#headers = session._mergeHeaders(options.headers);
+    this.#url = addQuery(session._resolveUrl(url), options.params);
+    this.#auth = options.auth ?? null;
+    this.#cookies = options.cookies;
+    this.#skipAutoHeaders = session._mergeSkipped(options.skipAutoHeaders);
+    const proxy = options.proxy ?? session._proxy;
+    this.#proxy = proxy === null ? null : parseProxy(proxy);
+    this.#proxyHeaders = this.#proxy === null ? null : session._mergeHeaders(options.proxyHeaders);
+    this.#limits = toClientTimeout(options.timeout, session.timeout);
+    this.#timer = new RequestTimer(this.#connector._loop, this.#limits, options.signal);
+  }
+
+  *run(): Gen<ClientResponse> {
+    const { traceConfigs } = this.#session;
+    if (traceConfigs.length === 0) return yield* this.#runUntraced();
+    const context = this.#options.traceRequestCtx ?? null;
+    this.#traces = traceConfigs.map((config) => new Trace(this.#session, config, context));
+    const { method, url, headers } = this.#place();
+    yield* sendTraces(this.#traces, 'onRequestStart', { method, url, headers });
+    try {
+      const response = yield* this.#runUntraced();
+      yield* sendTraces(this.#traces, 'onRequestEnd', { ...this.#place(), response });
+      return response;
+    } catch (error) {
+      yield* sendTraces(this.#traces, 'onRequestException', { ...this.#place(), exception: error as Error });
+      throw error;
+    }
+  }
+
+  /** What traces are told of the request as it is now. */
+  #place(): { method: string; url: URL; headers: CIMultiDict } {
+    return { method: this.#method, url: this.#url, headers: this.#headers };
+  }
+
+  *#runUntraced(): Gen<ClientResponse> {
+    let response: ClientResponse | null = null;
+    try {
+      response = yield* this.#follow();
+      yield* this.#checkStatus(response);
+      return response;
+    } finally {
+      const body = this.#request?.body ?? null;
+      // A server may answer before it has all of the body.
+      const isSending = response?._closeAfterUpload() ?? false;
+      if (body !== null && !body.autoclose && !isSending) yield* body.close();
+    }
+  }
+
+  *#follow(): Gen<ClientResponse> {
+    const { allowRedirects = true } = this.#options;
+    for (;;) {
+      const response = yield* this.#sendTwice();
+      const cookies = response.headers.getall('set-cookie');
+      if (cookies.length > 0) this.#session.cookieJar.updateCookiesFromHeaders(cookies, response.url);
+      if (!allowRedirects || !REDIRECTS.has(response.status)) return response;
+      if (this.#traces.length > 0) {
+        yield* sendTraces(this.#traces, 'onRequestRedirect', { ...this.#place(), response });
+      }
+      if (!this.#redirect(response)) return response;
+    }
+  }
+
+  /** A connection that an earlier request has used may be closed by now: try a second time, on a new one. */
+  *#sendTwice(): Gen<ClientResponse> {
+    const request = yield* this.#makeRequest();
+    this.#request = request;
+    try {
+      return yield* this.#sendThroughMiddlewares(request);
+    } catch (error) {
+      if (!this.#mayTryAgain(request, error)) throw error;
+    }
+    this.#data = request.body;
+    const again = yield* this.#makeRequest();
+    again._isFresh = true;
+    this.#request = again;
+    return yield* this.#sendThroughMiddlewares(again);
+  }
+
+  #mayTryAgain(request: ClientRequest, error: unknown): boolean {
+    const isLost = error instanceof ServerDisconnectedError || error instanceof ClientOSError;
+    const { _attempt: attempt } = request;
+    if (!isLost || attempt === null || !attempt.isReused || attempt.isAnswered) return false;
+    if (request.body?.consumed) return false;
+    return IDEMPOTENT.has(request.method) || !attempt.isSent;
+  }
+
+  *#makeRequest(): Gen<ClientRequest> {
+    const session = this.#session;
+    const options = this.#options;
+    const auth = this.#authorize();
+    const cookies = this.#allCookies();
+    let proxy = this.#proxy;
+    let proxyAuth = options.proxyAuth ?? session._proxyAuth;
+    if (proxy === null && session.trustEnv) {
+      const found = getEnvProxyForUrl(this.#url);
+      proxy = found?.proxy ?? null;
+      proxyAuth = found?.proxyAuth ?? null;
+    }
+    return new session._requestClass(this.#method, this.#url, {
+      session,
+      responseClass: session._responseClass,
+      headers: this.#headers,
+      skipAutoHeaders: this.#skipAutoHeaders,
+      data: this.#data,
+      cookies,
+      auth: auth ?? (session.trustEnv ? netrcAuth(this.#url.hostname) : null),
+      version: session.version,
+      compress: options.compress ?? null,
+      chunked: options.chunked ?? null,
+      expect100: options.expect100 ?? false,
+      proxy,
+      proxyAuth: proxy === null ? null : proxyAuth,
+      proxyHeaders: proxy === null ? null : this.#proxyHeaders,
+      ssl: checkSsl(options.ssl),
+      serverHostname: options.serverHostname ?? null,
+      traces: this.#traces,
+      upgrade: options._upgrade ?? null,
+    });
+  }
+
+  /** Credentials in the URL go before those of the caller, once it is a redirect's. */
+  #authorize(): BasicAuth | null {
+    const session = this.#session;
+    const fromUrl = BasicAuth.fromUrl(this.#url);
+    const isFirst = this.#history.length === 0;
+    if (fromUrl !== null) {
+      if (isFirst && this.#auth !== null) {
+        throw new RangeError('Cannot combine AUTH argument with credentials encoded in URL');
+      }
+      this.#url = withoutCredentials(this.#url);
+      this.#auth = fromUrl;
+    }
+    const auth = this.#auth ?? session._authFor(this.#url);
+    if (isFirst && auth !== null && this.#headers.has('authorization')) {
+      throw new RangeError(
+        'Cannot combine AUTHORIZATION header with AUTH argument or credentials encoded in URL',
+      );
+    }
+    return auth;
+  }
+
+  #allCookies(): SimpleCookie | null {
+    const { cookieJar } = this.#session;
+    const kept = cookieJar.size === 0 ? null : cookieJar.filterCookies(this.#url);
+    if (this.#cookies === null || this.#cookies === undefined) return kept;
+    const own = new CookieJar({ unsafe: true, quoteCookie: cookieJar.quoteCookie });
+    own.updateCookies(this.#cookies);
+    const cookies = own.filterCookies(this.#url);
+    if (kept === null) return cookies;
+    for (const [name, cookie] of cookies) kept.set(name, cookie);
+    return kept;
+  }
+
+  *#sendThroughMiddlewares(request: ClientRequest): Gen<ClientResponse> {
+    const middlewares = this.#options.middlewares ?? this.#session._middlewares;
+    if (middlewares.length === 0) return yield* this.#send(request);
+    const handler = buildClientMiddlewares((one) => this.#send(one), middlewares);
+    return yield* this.#timer.run(() => handler(request) as unknown as Gen<ClientResponse>);
+  }
+
+  *#send(request: ClientRequest): Gen<ClientResponse> {
+    const connector = this.#connector;
+    const connection =
+      (this.#traces.length === 0 ? connector._reuse(request) : null) ??
+      (yield* this.#timer.run(() => connector._connect(request, this.#traces, this.#limits)));
+    return yield* request._send(connection, this.#responseParams(), [...this.#history]);
+  }
+
+  #responseParams(): ResponseParams {
+    const options = this.#options;
+    const session = this.#session;
+    return {
+      loop: this.#connector._loop,
+      timer: this.#timer,
+      sockRead: this.#limits.sockRead,
+      autoDecompress: options.autoDecompress ?? session.autoDecompress,
+      readBufsize: options.readBufsize ?? session._readBufsize,
+      maxLineSize: options.maxLineSize ?? session._maxLineSize,
+      maxFieldSize: options.maxFieldSize ?? session._maxFieldSize,
+      maxHeaders: options.maxHeaders ?? session._maxHeaders,
+      readUntilEof: options.readUntilEof ?? true,
+    };
+  }
+
+  /** Prepare the request that a redirect asks for. False: it names no place, and is itself the result. */
+  #redirect(response: ClientResponse): boolean {
+    this.#history.push(response);
+    const { maxRedirects = 10 } = this.#options;
+    if (maxRedirects > 0 && this.#history.length >= maxRedirects) {
+      response.close();
+      const [first] = this.#history as [ClientResponse];
+      throw new TooManyRedirects(first.requestInfo, [...this.#history]);
+    }
+    this.#changeMethod(response);
+    const location = response.headers.get('location') ?? response.headers.get('uri');
+    if (location === null) {
+      this.#history.pop();
+      return false;
+    }
+    response.release();
+    const url = resolveRedirect(location, this.#url);
+    if (url.origin !== this.#url.origin) this.#forgetPrivate();
+    this.#url = url;
+    return true;
+  }
+
+  // What browsers have always done on 301 and 302, and what 303 is for.
+  #changeMethod(response: ClientResponse): void {
+    const { status } = response;
+    const isSeeOther = status === 303 && this.#method !== 'HEAD';
+    const isMovedPost = (status === 301 || status === 302) && this.#method === 'POST';
+    // The requests before keep what they were sent with.
+    this.#headers = new CIMultiDict(this.#headers);
+    if (isSeeOther || isMovedPost) {
+      this.#method = 'GET';
+      this.#data = null;
+      for (const name of BODY_HEADERS) this.#headers.delete(name);
+      return;
+    }
+    const body: Payload | null = this.#request?.body ?? null;
+    if (body?.consumed) {
+      response.close();
+      throw new ClientPayloadError(
+        'Cannot follow redirect with a consumed request body. Use bytes, a seekable file-like object, ' +
+          'or set allowRedirects: false.',
+      );
+    }
+    this.#data = body;
+  }
+
+  #forgetPrivate(): void {
+    this.#auth = null;
+    this.#cookies = null;
+    for (const name of PRIVATE_HEADERS) this.#headers.delete(name);
+  }
+
+  *#checkStatus(response: ClientResponse): Gen<void> {
+    const check = this.#options.raiseForStatus ?? this.#session.raiseForStatus;
+    if (check === true) response.raiseForStatus();
+    if (typeof check !== 'function') return;
+    try {
+      yield* runBody(check, response);
+    } catch (error) {
+      response.close();
+      throw error;
+    }
+  }
+}
+
+function bodyOf(session: ClientSession, { data, json }: InternalRequestOptions): unknown {
+  if (json === null || json === undefined) return data ?? null;
+  if (data !== null && data !== undefined) {
+    throw new RangeError('data and json parameters can not be used at the same time');
+  }
+  const { jsonSerialize, jsonSerializeBytes } = session;
+  if (jsonSerializeBytes !== null) return new JsonBytesPayload(json, { dumps: jsonSerializeBytes });
+  return new JsonPayload(json, { dumps: jsonSerialize });
+}
+
+function parseProxy(proxy: string | URL): URL {
+  try {
+    return new URL(proxy);
+  } catch (cause) {
+    throw new InvalidURL(proxy, null, { cause });
+  }
+}
+
+function withoutCredentials(url: URL): URL {
+  const plain = new URL(url);
+  plain.username = '';
+  plain.password = '';
+  return plain;
+}
+
+function resolveRedirect(location: string, base: URL): URL {
+  let url: URL;
+  try {
+    url = new URL(location, base);
+  } catch (cause) {
+    const text = 'Server attempted redirecting to a location that does not look like a URL';
+    throw new InvalidUrlRedirectClientError(location, text, { cause });
+  }
+  if (!/^https?:$/.test(url.protocol)) throw new NonHttpUrlRedirectClientError(location);
+  return url;
+}
