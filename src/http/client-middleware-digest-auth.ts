@@ -172,7 +172,9 @@ export class DigestAuthMiddleware implements ClientMiddleware {
 /** The first that we can meet, as the server likes that best; else the first at all, to tell what is wrong with it. */
 function chooseChallenge(challenges: readonly Challenge[]): Challenge | null {
   const digests = challenges.filter(({ scheme, parameters }) => scheme === 'digest' && parameters.size > 0);
-  const known = digests.find(({ parameters }) => hashNameOf(parameters.get('algorithm') ?? 'MD5') !== undefined);
+  const known = digests.find(
+    ({ parameters }) => hashNameOf(parameters.get('algorithm') ?? 'MD5') !== undefined,
+  );
   return known ?? digests[0] ?? null;
 }
 
@@ -234,7 +236,6 @@ function quoted(name: string, value: string): string {
 
 /** Headers are sent as Latin-1: a name with other characters goes as its bytes in UTF-8, or as RFC 8187 has it. */
 function usernameField(login: string, isUtf8: boolean): string {
-  // oxlint-disable-next-line no-control-regex -- all that is not ASCII
   if (!/[^\0-\x7f]/.test(login)) return quoted('username', login);
   if (isUtf8) return `username*=UTF-8''${encodeURIComponent(login).replaceAll(/['()*]/g, percent)}`;
   return quoted('username', Buffer.from(login).toString('latin1'));

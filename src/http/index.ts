@@ -3,6 +3,8 @@ export { AbstractCookieJar } from './abc.ts';
 export { BasicAuth, encodeBasicAuth } from './auth.ts';
 export { ChainMapProxy } from './chain-map-proxy.ts';
 export { ClientSession, request, type SingleRequestOptions } from './client.ts';
+export { DigestAuthMiddleware } from './client-middleware-digest-auth.ts';
+export { type RetryInfo, RetryMiddleware, type RetryOptions } from './client-middleware-retry.ts';
 export type { ClientHandlerType, ClientMiddleware, ClientMiddlewareType } from './client-middlewares.ts';
 export type { RaiseForStatus, RequestOptions, SessionOptions } from './client-options.ts';
 export { ClientRequest, type ClientRequestOptions, type RequestInfo } from './client-request.ts';
