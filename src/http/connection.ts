@@ -1,5 +1,4 @@
 /** A connection in the hands of one request. Counterpart: `Connection` of `aiohttp/connector.py`. */
-import type { Socket } from 'node:net';
 import { extraInfo } from '../io/socket-transport.ts';
 import { Transport } from '../io/transports.ts';
 import type { ResponseHandler } from './client-proto.ts';
@@ -96,7 +95,7 @@ class ConnectionTransport extends Transport {
   readonly #socket: Channel['socket'];
 
   constructor(connection: Connection, socket: Channel['socket']) {
-    super(extraInfo(socket as Socket, 'encrypted' in socket ? socket : null));
+    super(extraInfo(socket, 'encrypted' in socket ? socket : null));
     this.#connection = connection;
     this.#socket = socket;
   }
