@@ -1,4 +1,5 @@
 /** A request with its redirects and second tries. In aiohttp `ClientSession._request`. */
+import { inlineBody } from '../core/coroutines.ts';
 import { CancelledError } from '../core/exceptions.ts';
 import type { Gen } from '../core/types.ts';
 import { BasicAuth } from './auth.ts';
@@ -22,7 +23,6 @@ import {
   ServerDisconnectedError,
   TooManyRedirects,
 } from './exceptions.ts';
-import { runBody } from './helpers.ts';
 import { CIMultiDict } from './multidict.ts';
 import { netrcAuth } from './netrc.ts';
 import { JsonBytesPayload, JsonPayload, type Payload } from './payload.ts';
@@ -68,6 +68,8 @@ export class Exchange {
   #cookies: InternalRequestOptions['cookies'];
   #data: unknown;
   #request: ClientRequest | null = null;
+  /** A redirect has led to another origin. */
+  #isElsewhere = false;
 
   constructor(session: ClientSession, method: string, url: string | URL, options: InternalRequestOptions) {
     this.#session = session;
@@ -208,7 +210,8 @@ export class Exchange {
       this.#url = withoutCredentials(this.#url);
       this.#auth = fromUrl;
     }
-    const auth = this.#auth ?? session._authFor(this.#url);
+    // A server must not be able to send the session's credentials elsewhere.
+    const auth = this.#auth ?? (this.#isElsewhere ? null : session._authFor(this.#url));
     if (isFirst && auth !== null && this.#headers.has('authorization')) {
       throw new RangeError(
         'Cannot combine AUTHORIZATION header with AUTH argument or credentials encoded in URL',
@@ -307,6 +310,7 @@ export class Exchange {
   }
 
   #forgetPrivate(): void {
+    this.#isElsewhere = true;
     this.#auth = null;
     this.#cookies = null;
     for (const name of PRIVATE_HEADERS) this.#headers.delete(name);
@@ -317,7 +321,7 @@ export class Exchange {
     if (check === true) response.raiseForStatus();
     if (typeof check !== 'function') return;
     try {
-      yield* runBody(check, response);
+      yield* inlineBody(check, response);
     } catch (error) {
       response.close();
       throw error;

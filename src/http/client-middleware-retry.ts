@@ -1,4 +1,5 @@
 /** Tries requests again that failed for the moment. Not in aiohttp. */
+import { inlineBody } from '../core/coroutines.ts';
 import type { Gen } from '../core/types.ts';
 import { sleep } from '../core/waiting.ts';
 import type { ClientHandlerType, ClientMiddleware } from './client-middlewares.ts';
@@ -12,7 +13,7 @@ import {
   ServerConnectionError,
   ServerFingerprintMismatch,
 } from './exceptions.ts';
-import { type ContextBody, runBody } from './helpers.ts';
+import { type ContextBody } from './helpers.ts';
 
 /** A try that failed, and is followed by another one. */
 export interface RetryInfo {
@@ -142,7 +143,7 @@ export class RetryMiddleware implements ClientMiddleware {
   }
 
   *#pause(info: RetryInfo): Gen<void> {
-    if (this.#onRetry !== null) yield* runBody(this.#onRetry as ContextBody<RetryInfo, unknown>, info);
+    if (this.#onRetry !== null) yield* inlineBody(this.#onRetry as ContextBody<RetryInfo, unknown>, info);
     yield* sleep(info.delay);
   }
 }

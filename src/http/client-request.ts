@@ -355,15 +355,19 @@ export class ClientRequest {
     });
   }
 
+  /** Path and query. A proxy is told the whole URL, but for the tunnel that TLS goes through. */
+  get #target(): string {
+    const { origin, pathname, search } = this.url;
+    return this.proxy !== null && !this.isSsl() ? origin + pathname + search : pathname + search;
+  }
+
   #wireRequest(body: WireRequest['body']): WireRequest {
     const { url, headers } = this;
     const flat = headers._flat();
     for (let i = 0; i < flat.length; i += 2) checkHeader(flat[i] as string, flat[i + 1] as string);
-    // A proxy is told the whole URL, but for the tunnel that TLS goes through.
-    const isWhole = this.proxy !== null && !this.isSsl();
     return {
       origin: url.origin,
-      path: isWhole ? url.href : url.pathname + url.search,
+      path: this.#target,
       method: this.method,
       headers: flat,
       body,
@@ -377,6 +381,15 @@ export class ClientRequest {
     const { method, url, headers } = this;
     yield* sendTraces(this.#traces, 'onRequestHeadersSent', { method, url, headers });
     if (body !== null) yield* sendTraces(this.#traces, 'onRequestChunkSent', { method, url, chunk: body });
+  }
+
+  /** @internal Bytes of the request line and the headers. */
+  get _headSize(): number {
+    const line = `${this.method} ${this.#target} HTTP/1.1`;
+    let size = line.length + 4;
+    for (const [name, value] of this.headers) size += name.length + Buffer.byteLength(value) + 4;
+    // What the engine adds.
+    return this.headers.has('connection') ? size : size + 'connection: keep-alive\r\n'.length;
   }
 
   toString(): string {

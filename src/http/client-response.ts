@@ -1,6 +1,6 @@
 /** Responses. Counterpart: the second half of `aiohttp/client_reqrep.py`. */
 import type { Duplex } from 'node:stream';
-import { methodCoroutine } from '../core/coroutines.ts';
+import { inlineBody, methodCoroutine } from '../core/coroutines.ts';
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { RuntimeError } from '../core/exceptions.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
@@ -12,7 +12,7 @@ import type { Connection } from './connection.ts';
 import { parseSetCookieHeaders } from './cookie-helpers.ts';
 import { SimpleCookie } from './cookies.ts';
 import { ClientConnectionError, ClientResponseError, ContentTypeError } from './exceptions.ts';
-import { type ContextBody, isExpectedContentType, type MimeType, parseMimetype, runBody } from './helpers.ts';
+import { type ContextBody, isExpectedContentType, type MimeType, parseMimetype } from './helpers.ts';
 import type { HttpVersion } from './http-writer.ts';
 import { type Links, parseLinks } from './links.ts';
 import { CIMultiDictProxy } from './multidict.ts';
@@ -82,6 +82,7 @@ export class ClientResponse {
   readonly #head: ResponseHead;
   readonly #session: ClientSession;
   readonly #traces: readonly Trace[];
+  readonly #upload: Upload | null;
   readonly #hold: Hold;
   #headers: CIMultiDictProxy | null = null;
   #mimetype: MimeType | null = null;
@@ -111,6 +112,7 @@ export class ClientResponse {
     this.#head = head;
     this.#session = request.session;
     this.#traces = traces;
+    this.#upload = upload;
     const hold: Hold = { loop, connection, upload, isClosed: false };
     this.#hold = hold;
     if (head.upgraded !== null) return;
@@ -196,14 +198,15 @@ export class ClientResponse {
     return text === null ? null : Number(text);
   }
 
-  /** Bytes of the request's body that were sent so far. */
+  /** Bytes of the request that were sent so far, its head included, the marks of chunks not. */
   get outputSize(): number {
-    return this.#hold.upload?.writer.outputSize ?? this.#request.body?.size ?? 0;
+    const body = this.#upload?.writer.outputSize ?? this.#request.body?.size ?? 0;
+    return this.#request._headSize + body;
   }
 
   /** Whether the request was sent completely. */
   get uploadComplete(): boolean {
-    return this.#hold.upload?.isComplete ?? true;
+    return this.#upload?.isComplete ?? true;
   }
 
   /**
@@ -337,7 +340,7 @@ export class ClientResponse {
   *_run<T>(body: ContextBody<ClientResponse, T>): Gen<T> {
     this.#isInContext = true;
     try {
-      return yield* runBody(body, this);
+      return yield* inlineBody(body, this);
     } finally {
       this.#isInContext = false;
       this.release();
@@ -366,7 +369,7 @@ export class ClientResponse {
 
   /** @internal Close the request's body when it is sent; false: it is. */
   _closeAfterUpload(): boolean {
-    const { upload } = this.#hold;
+    const upload = this.#upload;
     if (upload === null || upload.isOver) return false;
     upload.closesBody = true;
     return true;
@@ -374,8 +377,7 @@ export class ClientResponse {
 
   /** @internal */
   *_waitForClose(): Gen<void> {
-    const { upload } = this.#hold;
-    if (upload !== null) yield* upload.wait();
+    if (this.#upload !== null) yield* this.#upload.wait();
     this.release();
   }
 

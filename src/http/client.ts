@@ -1,6 +1,6 @@
 /** The session. Counterpart: `aiohttp/client.py`. */
 import type { BaseEventLoop } from '../core/base-events.ts';
-import { methodCoroutine } from '../core/coroutines.ts';
+import { inlineBody, methodCoroutine } from '../core/coroutines.ts';
 import { type AbstractEventLoop, requireLoop } from '../core/events.ts';
 import { RuntimeError } from '../core/exceptions.ts';
 import { logger } from '../core/log.ts';
@@ -17,7 +17,7 @@ import type { BaseConnector } from './connector.ts';
 import { TCPConnector } from './tcp-connector.ts';
 import { CookieJar } from './cookiejar.ts';
 import { InvalidUrlClientError, NonHttpUrlClientError } from './exceptions.ts';
-import { contextManager, type ContextBody, isWeb, type RequestContextManager, runBody } from './helpers.ts';
+import { contextManager, type ContextBody, isWeb, type RequestContextManager } from './helpers.ts';
 import { type HttpVersion, HttpVersion11 } from './http-writer.ts';
 import { CIMultiDict, type LooseHeaders } from './multidict.ts';
 import type { AnyTraceConfig } from './tracing.ts';
@@ -284,7 +284,7 @@ const runSession = /* @__PURE__ */ methodCoroutine(
   'ClientSession.run',
   function* (session: ClientSession, body: ContextBody<ClientSession, unknown>): Gen<unknown> {
     try {
-      return yield* runBody(body, session);
+      return yield* inlineBody(body, session);
     } finally {
       yield* session.close();
     }

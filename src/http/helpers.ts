@@ -2,8 +2,7 @@
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { coroutine, methodCoroutine } from '../core/coroutines.ts';
 import type { Future } from '../core/futures.ts';
-import { isGeneratorFunction } from '../core/strands.ts';
-import type { Body, Coroutine, Gen } from '../core/types.ts';
+import type { Coroutine, Gen } from '../core/types.ts';
 
 // oxlint-disable-next-line no-control-regex -- they are what is looked for
 const UNPRINTABLE = /[\\\0-\x1f\x7f-\xa0\xad]/g;
@@ -20,22 +19,6 @@ export function quote(text: string): string {
 
 /** The body of a context manager: `cm.run(body)`. */
 export type ContextBody<X, T> = (it: X) => Gen<T> | T | PromiseLike<T>;
-
-/** Run a context manager's body inline, in the calling task. */
-export function* runBody<X, T>(body: ContextBody<X, T>, it: X): Gen<T> {
-  if (isGeneratorFunction(body)) return yield* body(it) as Gen<T>;
-  return yield* coroutine(bodyOf(body))(it);
-}
-
-/** A plain function is a body, too, and its value the result. */
-function bodyOf<X, T>(body: ContextBody<X, T>): (it: X) => Body<T> {
-  return (it) => {
-    const result = body(it);
-    const isAwaitable =
-      typeof result === 'object' && result !== null && ('then' in result || Symbol.iterator in result);
-    return isAwaitable ? result : Promise.resolve(result);
-  };
-}
 
 /**
  * A request that can be awaited for its response, or run with it: `session.get(url).run(body)` releases the response

@@ -1,9 +1,9 @@
 /** What goes on in a session, told to whoever wants to know. Counterpart: `aiohttp/tracing.py`, with `aiosignal`. */
+import { inlineBody } from '../core/coroutines.ts';
 import { RuntimeError } from '../core/exceptions.ts';
 import type { Gen } from '../core/types.ts';
 import type { ClientSession } from './client.ts';
 import type { ClientResponse } from './client-reqrep.ts';
-import { runBody } from './helpers.ts';
 import type { CIMultiDict } from './multidict.ts';
 
 /** Parameters of `onRequestStart`. */
@@ -132,7 +132,7 @@ export class Signal<P, C = Record<string, unknown>> implements Iterable<TraceCal
   /** @internal */
   *_send(session: ClientSession, context: C, params: P): Gen<void> {
     for (const callback of this.#callbacks) {
-      yield* runBody<P, unknown>((it) => callback(session, context, it), params);
+      yield* inlineBody((it) => callback(session, context, it), params);
     }
   }
 }

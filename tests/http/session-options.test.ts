@@ -128,6 +128,8 @@ describe('the options of a session', () => {
       const expected = `Basic ${Buffer.from('me:secret').toString('base64')}`;
       assert.equal((await ask(session, 'GET', 'x')).headers['authorization'], expected);
       assert.equal((await ask(session, 'GET', other.url)).headers['authorization'], undefined);
+      await using everywhere = new ClientSession(null, { auth: new BasicAuth('me', 'secret') });
+      assert.equal((await ask(everywhere, 'GET', other.url)).headers['authorization'], expected);
       const own = await ask(session, 'GET', 'x', { auth: new BasicAuth('you') });
       assert.equal(own.headers['authorization'], `Basic ${Buffer.from('you:').toString('base64')}`);
     }));
@@ -409,11 +411,12 @@ describe('the body of a request', () => {
       await using session = new ClientSession(site.url);
       await using response = await session.post('', { data: slow() });
       assert.equal(response.uploadComplete, false);
-      assert.equal(response.outputSize, 5);
+      const head = response.outputSize - 5;
+      assert.ok(head > 100);
       goOn();
       assert.equal(await response.text(), 'done');
       assert.equal(response.uploadComplete, true);
-      assert.equal(response.outputSize, 8);
+      assert.equal(response.outputSize, head + 8);
       await response.waitForClose();
       assert.equal(response.closed, true);
     }));
