@@ -7,6 +7,7 @@ import type { ClientRequest } from './client-request.ts';
 import type { ClientResponse } from './client-response.ts';
 import type { ClientTimeout } from './client-timeout.ts';
 import type { SslOption } from './connection-key.ts';
+import type { ClientWebSocketResponse } from './client-ws.ts';
 import type { BaseConnector } from './connector.ts';
 import type { LooseCookies } from './cookies.ts';
 import type { HttpVersion } from './http-writer.ts';
@@ -110,6 +111,8 @@ export interface SessionOptions extends CommonOptions {
   requestClass?: typeof ClientRequest | undefined;
   /** What responses are made of. */
   responseClass?: typeof ClientResponse | undefined;
+  /** What WebSockets are made of. */
+  wsResponseClass?: typeof ClientWebSocketResponse | undefined;
   /** Default 1.1. */
   version?: HttpVersion | undefined;
   /** Default false. */

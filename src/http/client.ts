@@ -13,6 +13,7 @@ import type { RaiseForStatus, RequestOptions, SessionOptions } from './client-op
 import { ClientRequest } from './client-request.ts';
 import { ClientResponse } from './client-response.ts';
 import { type ClientTimeout, DEFAULT_TIMEOUT, toClientTimeout } from './client-timeout.ts';
+import { ClientWebSocketResponse } from './client-ws.ts';
 import type { BaseConnector } from './connector.ts';
 import { TCPConnector } from './tcp-connector.ts';
 import { CookieJar } from './cookiejar.ts';
@@ -21,6 +22,7 @@ import { contextManager, type ContextBody, isWeb, type RequestContextManager } f
 import { type HttpVersion, HttpVersion11 } from './http-writer.ts';
 import { CIMultiDict, type LooseHeaders } from './multidict.ts';
 import type { AnyTraceConfig } from './tracing.ts';
+import { type WSConnectOptions, wsConnect } from './websocket-connect.ts';
 
 /**
  * Makes requests, and keeps the connections and cookies between them. One per program rather than one per request;
@@ -56,6 +58,7 @@ export class ClientSession {
   /** @internal */ readonly _middlewares: readonly ClientMiddlewareType[];
   /** @internal */ readonly _requestClass: typeof ClientRequest;
   /** @internal */ readonly _responseClass: typeof ClientResponse;
+  /** @internal */ readonly _wsResponseClass: typeof ClientWebSocketResponse;
   /** @internal */ readonly _proxy: string | URL | null;
   /** @internal */ readonly _proxyAuth: BasicAuth | null;
   /** @internal */ readonly _readBufsize: number;
@@ -92,6 +95,7 @@ export class ClientSession {
     this._middlewares = options.middlewares ?? [];
     this._requestClass = options.requestClass ?? ClientRequest;
     this._responseClass = options.responseClass ?? ClientResponse;
+    this._wsResponseClass = options.wsResponseClass ?? ClientWebSocketResponse;
     this._proxy = options.proxy ?? null;
     this._proxyAuth = options.proxyAuth ?? null;
     this._readBufsize = options.readBufsize ?? 2 ** 16;
@@ -145,6 +149,24 @@ export class ClientSession {
   /** GET. Source: aiohttp 3.14 `ClientSession.get`. */
   get(url: string | URL, options?: RequestOptions): RequestContextManager<ClientResponse> {
     return this.request('GET', url, options);
+  }
+
+  /**
+   * Open a WebSocket. What the session has for requests holds for the handshake: headers, cookies, credentials, proxies,
+   * redirects, middlewares, limits of time.
+   *
+   * @throws (when awaited) WSServerHandshakeError if the server does not agree; RangeError for a `compress` that is no
+   *   size of a window; and as `request`.
+   *
+   * Cancellation: the connection is closed.
+   *
+   * Source: aiohttp 3.14 `ClientSession.ws_connect`.
+   */
+  wsConnect<DecodeText extends boolean = true>(
+    url: string | URL,
+    options: WSConnectOptions<DecodeText> = {},
+  ): RequestContextManager<ClientWebSocketResponse<DecodeText>> {
+    return wsConnect(this, url, options);
   }
 
   /** OPTIONS. Source: aiohttp 3.14 `ClientSession.options`. */
@@ -228,6 +250,8 @@ export class ClientSession {
       throw new InvalidUrlClientError(given, null, { cause });
     }
     if (!isWeb(url)) throw new NonHttpUrlClientError(String(given));
+    // The schemes of WebSockets are HTTP's by other names.
+    if (url.protocol.startsWith('ws')) url.protocol = url.protocol.replace('ws', 'http');
     return url;
   }
 

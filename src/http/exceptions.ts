@@ -471,3 +471,44 @@ export class NonHttpUrlRedirectClientError extends NonHttpUrlClientError {
     brand(this, 'NonHttpUrlRedirectClientError', markOf('RedirectClientError'));
   }
 }
+
+/**
+ * A server refused to speak WebSocket, or answered the handshake wrongly; `reason` says how.
+ *
+ * Source: aiohttp 3.14 `aiohttp.WSServerHandshakeError`.
+ */
+export class WSServerHandshakeError extends ClientResponseError {
+  static {
+    brand(this, 'WSServerHandshakeError');
+  }
+}
+
+/**
+ * A WebSocket message of another type came than the one that was asked for.
+ *
+ * Source: aiohttp 3.14 `aiohttp.WSMessageTypeError`.
+ */
+export class WSMessageTypeError extends TypeError {
+  static {
+    brand(this, 'WSMessageTypeError');
+  }
+}
+
+/**
+ * The peer of a WebSocket broke the protocol. It is the `data` of an ERROR message.
+ *
+ * Source: aiohttp 3.14 `aiohttp.WebSocketError`.
+ */
+export class WebSocketError extends Error {
+  /** The close code that the peer is told, of `WSCloseCode`. */
+  readonly code: number;
+
+  constructor(code: number, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  static {
+    brand(this, 'WebSocketError');
+  }
+}

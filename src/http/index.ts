@@ -15,6 +15,7 @@ export {
   type ResponseContext,
 } from './client-response.ts';
 export { ClientTimeout } from './client-timeout.ts';
+export { ClientWebSocketResponse, ClientWSTimeout, type WSMessageIterator } from './client-ws.ts';
 export {
   BaseConnector,
   type BaseConnectorOptions,
@@ -61,6 +62,9 @@ export {
   SocketTimeoutError,
   TooManyRedirects,
   UnixClientConnectorError,
+  WebSocketError,
+  WSMessageTypeError,
+  WSServerHandshakeError,
 } from './exceptions.ts';
 export { Fingerprint } from './fingerprint.ts';
 export { type FieldOptions, FormData } from './formdata.ts';
@@ -130,3 +134,5 @@ export {
   type TraceRequestStartParams,
   type TraceResponseChunkReceivedParams,
 } from './tracing.ts';
+export type { WSConnectOptions } from './websocket-connect.ts';
+export { WSCloseCode, type WSMessage, WSMsgType } from './websocket-models.ts';
