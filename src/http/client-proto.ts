@@ -8,16 +8,23 @@ import { Decompressor, isDecodable } from './content-encoding.ts';
 import type { Wire, WireHandler, WireLimits } from './engine.ts';
 import {
   ClientConnectionError,
+  ClientError,
   ClientOSError,
   ClientPayloadError,
   ServerDisconnectedError,
   SocketTimeoutError,
 } from './exceptions.ts';
-import { quote } from './helpers.ts';
-import { BadHttpMessage } from './http-exceptions.ts';
+import {
+  BadHttpMessage,
+  ContentLengthError,
+  InvalidHeader,
+  TransferEncodingError,
+} from './http-exceptions.ts';
 import type { HttpVersion } from './http-writer.ts';
 import { CIMultiDict } from './multidict.ts';
 import { type FlowControl, StreamReader } from './streams.ts';
+
+export { BadHttpMessage };
 
 /** What the first part of a response says. */
 export class ResponseHead {
@@ -61,6 +68,8 @@ export interface ResponseParams extends WireLimits {
   readonly readBufsize: number;
   /** Without a length and chunks, the body is what comes until the server closes; false: there is none. */
   readonly readUntilEof: boolean;
+  /** How many bytes the body may have, decompressed; null for any number. */
+  readonly maxBodySize?: number | null | undefined;
 }
 
 /**
@@ -72,26 +81,34 @@ export class ResponseHandler implements WireHandler, FlowControl {
   readonly payload: StreamReader;
   /** Whether the server has sent everything. */
   isComplete = false;
-  /** Whether any byte of the request may have reached the server. */
+  /** Whether any byte of the request may have reached the server: a second try could do the work twice. */
   isSent = false;
-  /** Whether any byte of a response has come. */
+  /** Whether any byte of an answer has come: then the server has begun to work on the request. */
   isStarted = false;
+  /** Whether the body is chunked. */
+  isChunked = false;
+  /** Bytes of the body, as they were sent. */
+  received = 0;
   /** Called once, when the connection can serve the next request or has failed. */
   onEnd: (() => void) | null = null;
   readonly #params: ResponseParams;
   #wire: Wire | null = null;
-  /** Lets the engine go on, if it was told to wait. */
+  /** Lets the engine go on that was told to wait. */
   #resume: (() => void) | null = null;
   #isHeld = false;
+  /** Whether the engine has been told so. */
+  #isPaused = false;
   #decompressor: Decompressor | null = null;
   /** Who wants the sender to wait: the reader of the payload, the decompressor. */
   #isReaderFull = false;
   #isDecompressorFull = false;
   #readTimer: TimerHandle | null = null;
+  /** When too much time will have passed since the last byte; null while nothing is waited for. */
+  #deadline: number | null = null;
   #isOver = false;
   #head: ResponseHead | null = null;
-  /** Bytes of the body, as sent. */
-  #received = 0;
+  /** Bytes of the body, decompressed. */
+  #size = 0;
 
   constructor(params: ResponseParams) {
     this.#params = params;
@@ -112,7 +129,7 @@ export class ResponseHandler implements WireHandler, FlowControl {
   }
 
   onRequestSent(): void {
-    if (!this.#isOver && !this.#isHeld) this.#startReadTimer();
+    if (!this.#isOver && !this.#isHeld) this.#awaitData();
   }
 
   onResponseStarted(): void {
@@ -120,41 +137,106 @@ export class ResponseHandler implements WireHandler, FlowControl {
   }
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): boolean {
+    if (this.#isOver) return true;
+    this.#awaitData();
     // What a server says before its answer proper (early hints) is of no use here.
-    if (this.#isOver || (status < 200 && status !== 101)) return true;
-    this.#startReadTimer();
+    if (status < 200 && status !== 101) return true;
     this.#resume = resume;
-    const head = this.#setHead(status, reason, rawHeaders, null);
-    const encoding = (head.headers.get('content-encoding') ?? '').trim().toLowerCase();
-    if (this.#params.autoDecompress && isDecodable(encoding)) this.#decompressor = this.#decompress(encoding);
-    return !this.#isHeld;
+    this.#setHead(status, reason, rawHeaders, null);
+    return !this.#mustPause();
   }
 
   onUpgrade(status: number, rawHeaders: Buffer[], socket: Duplex): void {
+    if (this.#isOver) {
+      socket.destroy();
+      return;
+    }
+    this.#isOver = true;
+    this.#forgetTimer();
     this.#setHead(status, this.#wire?.reason ?? '', rawHeaders, socket);
     this.payload.feedEof();
-    this.#stopReadTimer();
-    this.#isOver = true;
   }
 
-  #setHead(status: number, reason: string, rawHeaders: Buffer[], upgraded: Duplex | null): ResponseHead {
+  #setHead(status: number, reason: string, rawHeaders: Buffer[], upgraded: Duplex | null): void {
     const { version } = this.#wire as Wire;
-    this.#head = new ResponseHead(status, reason, version, rawHeaders, upgraded);
-    if (!this.head.done()) this.head.setResult(this.#head);
-    return this.#head;
+    const head = new ResponseHead(status, decodeText(reason), version, rawHeaders, upgraded);
+    const error = this.#examine(head);
+    if (error !== null) {
+      this.fail(error);
+      this.#wire?.destroy(error);
+      return;
+    }
+    this.#head = head;
+    if (!this.head.done()) this.head.setResult(head);
+  }
+
+  /** Look for the few headers that matter here. Returns what must not be. */
+  #examine(head: ResponseHead): Error | null {
+    const { rawHeaders } = head;
+    const wrong = findNul(rawHeaders);
+    if (wrong !== null) return new InvalidHeader(wrong);
+    let encoding = '';
+    let hasLength = false;
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      // Those of other lengths are not even decoded.
+      const { length } = rawHeaders[i] as Buffer;
+      if (length !== 14 && length !== 16 && length !== 17) continue;
+      const name = (rawHeaders[i] as Buffer).toString('latin1').toLowerCase();
+      const value = (): string => (rawHeaders[i + 1] as Buffer).toString('latin1').trim().toLowerCase();
+      if (name === 'content-length') {
+        hasLength = true;
+      } else if (name === 'content-encoding') {
+        // Two of them are a chain, too.
+        encoding += encoding === '' ? value() : `, ${value()}`;
+      } else if (name === 'transfer-encoding') {
+        if (this.isChunked && value().endsWith('chunked')) {
+          return new BadHttpMessage("Duplicate 'Transfer-Encoding' header found.");
+        }
+        this.isChunked ||= value().endsWith('chunked');
+      }
+    }
+    if (head.upgraded !== null) return null;
+    if (this.#params.autoDecompress && isDecodable(encoding)) this.#decompressor = this.#decompress(encoding);
+    const isFramed = hasLength || this.isChunked || head.status === 204 || head.status === 304;
+    // A 101 that leads nowhere is an answer without body, too, and the end of the connection.
+    if ((!isFramed && !this.#params.readUntilEof) || head.status === 101) this.#endWithoutBody();
+    return null;
+  }
+
+  #endWithoutBody(): void {
+    this.isComplete = true;
+    this.payload.feedEof();
+    this.#finish();
+    this.#wire?.destroy(new ClientConnectionError('Connection closed'));
   }
 
   onData(chunk: Buffer): boolean {
     if (this.#isOver) return true;
-    this.#startReadTimer();
-    this.#received += chunk.length;
+    this.#awaitData();
+    this.received += chunk.length;
     if (this.#decompressor === null) {
-      this.payload.feedData(chunk);
+      this.#feed(chunk);
     } else if (!this.#decompressor.write(chunk)) {
       this.#isDecompressorFull = true;
       this.#hold();
     }
-    return !this.#isHeld;
+    return !this.#mustPause();
+  }
+
+  #feed(chunk: Buffer): void {
+    const { maxBodySize } = this.#params;
+    this.#size += chunk.length;
+    if (typeof maxBodySize === 'number' && this.#size > maxBodySize) {
+      const error = new ClientPayloadError(`Response body is larger than maxBodySize (${maxBodySize} bytes)`);
+      this.fail(error);
+      this.#wire?.destroy(error);
+      return;
+    }
+    this.payload.feedData(chunk);
+  }
+
+  onChunkEnd(): void {
+    if (!this.#isOver && this.#decompressor === null) this.payload.endHttpChunk();
   }
 
   onComplete(): void {
@@ -172,21 +254,22 @@ export class ResponseHandler implements WireHandler, FlowControl {
 
   /** Why the body is not complete. */
   #payloadError(error: Error): Error {
-    if (error instanceof ClientConnectionError) return error;
-    const length = this.#head?.headers.get('content-length') ?? null;
-    const text =
-      length === null
-        ? "<TransferEncodingError: 400, message='Not enough data to satisfy transfer length header.'>"
-        : "<ContentLengthError: 400, message='Not enough data to satisfy content length header " +
-          `(received ${this.#received} of ${length} bytes).'>`;
-    const code = codeOf(error);
-    const detail = isBadMessage(error)
-      ? `<TransferEncodingError: 400, message=${quote(error.message)}>`
-      : text;
+    if (error instanceof ClientError) return error;
+    const what = isBadMessage(error) ? new TransferEncodingError(error.message) : this.#missing();
     // What closed the connection is worth a word, unless that was its regular end.
+    const code = codeOf(error);
     const isRegular = code === '' || code.startsWith('UND_ERR_') || isBadMessage(error);
     const reason = isRegular ? '' : `. ${error.message}`;
-    return new ClientPayloadError(`Response payload is not completed: ${detail}${reason}`, { cause: error });
+    return new ClientPayloadError(`Response payload is not completed: ${what}${reason}`, { cause: error });
+  }
+
+  #missing(): BadHttpMessage {
+    const length = this.#head?.headers.get('content-length') ?? null;
+    return length === null
+      ? new TransferEncodingError('Not enough data to satisfy transfer length header.')
+      : new ContentLengthError(
+          `Not enough data to satisfy content length header (received ${this.received} of ${length} bytes).`,
+        );
   }
 
   /** End it with an error for whoever waits. */
@@ -203,9 +286,13 @@ export class ResponseHandler implements WireHandler, FlowControl {
 
   #finish(): void {
     this.#isOver = true;
-    this.#stopReadTimer();
+    this.#forgetTimer();
     this.onEnd?.();
     this.onEnd = null;
+  }
+
+  begin(): void {
+    this.#decompressor?.start();
   }
 
   pause(): void {
@@ -227,7 +314,7 @@ export class ResponseHandler implements WireHandler, FlowControl {
   // Behind a decompressor only that one holds up the sender: it still takes bytes while the reader is full.
   #hold(): void {
     if (this.#isOver || (this.#decompressor !== null && !this.#isDecompressorFull)) return;
-    this.#stopReadTimer();
+    this.#deadline = null;
     this.#isHeld = true;
   }
 
@@ -235,15 +322,26 @@ export class ResponseHandler implements WireHandler, FlowControl {
     if (this.#isOver || (this.#decompressor === null ? this.#isReaderFull : this.#isDecompressorFull)) return;
     if (!this.#isHeld) return;
     this.#isHeld = false;
-    this.#startReadTimer();
+    this.#awaitData();
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
     this.#resume?.();
+  }
+
+  #mustPause(): boolean {
+    if (this.#isHeld) this.#isPaused = true;
+    return this.#isHeld;
   }
 
   #decompress(encoding: string): Decompressor {
     return new Decompressor(encoding, {
-      data: (chunk) => this.payload.feedData(chunk),
+      data: (chunk) => this.#feed(chunk),
       end: () => this.payload.feedEof(),
-      fail: (error) => this.payload.setException(error),
+      fail: (error) => {
+        // As Python prints it.
+        const text = `400, message:\n  ${error.message}`;
+        this.payload.setException(new ClientPayloadError(text, { cause: error }));
+      },
       drained: () => {
         this.#isDecompressorFull = false;
         this.#letGo();
@@ -251,20 +349,32 @@ export class ResponseHandler implements WireHandler, FlowControl {
     });
   }
 
-  #startReadTimer(): void {
+  /** The time for the next byte begins now. */
+  #awaitData(): void {
     const { loop, sockRead } = this.#params;
     if (sockRead === null || sockRead <= 0 || loop.isClosed()) return;
-    this.#readTimer?.cancel();
-    this.#readTimer = loop.callLater(sockRead, () => this.#onReadTimeout());
+    this.#deadline = loop.time() + sockRead;
+    this.#readTimer ??= loop.callAt(this.#deadline, () => this.#onReadTimer());
   }
 
-  #stopReadTimer(): void {
+  // One timer for all pieces: it looks when the last one came, and waits for the rest of its time.
+  #onReadTimer(): void {
+    const { loop } = this.#params;
+    this.#readTimer = null;
+    if (this.#deadline === null) return;
+    if (loop.time() < this.#deadline) {
+      this.#readTimer = loop.callAt(this.#deadline, () => this.#onReadTimer());
+      return;
+    }
+    const error = new SocketTimeoutError('Timeout on reading data from socket');
+    this.fail(error);
+    this.#wire?.destroy(error);
+  }
+
+  #forgetTimer(): void {
+    this.#deadline = null;
     this.#readTimer?.cancel();
     this.#readTimer = null;
-  }
-
-  #onReadTimeout(): void {
-    this.fail(new SocketTimeoutError('Timeout on reading data from socket'));
   }
 }
 
@@ -272,27 +382,45 @@ export class ResponseHandler implements WireHandler, FlowControl {
 function decodeHeaders(raw: readonly Buffer[]): CIMultiDict {
   const headers = new CIMultiDict();
   for (let i = 0; i + 1 < raw.length; i += 2) {
-    headers.add((raw[i] as Buffer).toString('latin1'), (raw[i + 1] as Buffer).toString('utf8'));
+    const value = raw[i + 1] as Buffer;
+    headers.add((raw[i] as Buffer).toString('latin1'), value.toString('utf8', 0, endOfValue(value)));
   }
   return headers;
 }
 
-export { BadHttpMessage };
+// The parser leaves out white space before the value, but not after it.
+function endOfValue(value: Buffer): number {
+  let end = value.length;
+  while (end > 0 && (value[end - 1] === 0x20 || value[end - 1] === 0x09)) end--;
+  return end;
+}
+
+const NOT_ASCII = /[\x80-\xff]/;
+
+/** UTF-8 that was taken for Latin-1. */
+function decodeText(text: string): string {
+  return NOT_ASCII.test(text) ? Buffer.from(text, 'latin1').toString() : text;
+}
+
+/** The first that has a NUL, which the lenient parser lets through; or null. */
+function findNul(raw: readonly Buffer[]): Buffer | null {
+  return raw.find((value) => value.includes(0)) ?? null;
+}
 
 const codeOf = (error: Error): string => (error as NodeJS.ErrnoException).code ?? '';
 const isBadMessage = (error: Error): boolean =>
-  error instanceof BadHttpMessage ||
-  error.name === 'HTTPParserError' ||
-  codeOf(error) === 'UND_ERR_HEADERS_OVERFLOW';
+  error instanceof BadHttpMessage || error.name === 'HTTPParserError';
 
 /** Why no answer came. */
 function headError(error: Error): Error {
   const code = codeOf(error);
-  if (error instanceof ClientConnectionError) return error;
-  if (error instanceof BadHttpMessage) return error;
+  if (error instanceof ClientError || error instanceof BadHttpMessage) return error;
   if (isBadMessage(error)) return new BadHttpMessage(error.message, { cause: error });
-  if (code === 'UND_ERR_INVALID_ARG') return new RangeError(error.message, { cause: error });
-  if (code === '' || code.startsWith('UND_ERR_'))
+  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
+    return new RangeError(error.message, { cause: error });
+  }
+  if (code === '' || code.startsWith('UND_ERR_')) {
     return new ServerDisconnectedError(undefined, { cause: error });
+  }
   return new ClientOSError(error);
 }

@@ -1,17 +1,80 @@
-/** Decompression of bodies while they come. Counterpart: `aiohttp/compression_utils.py` and `DeflateBuffer`. */
+/** Compression of bodies. Counterpart: `aiohttp/compression_utils.py` and `DeflateBuffer`. */
 import type { Transform } from 'node:stream';
-import zlib from 'node:zlib';
-import { ClientPayloadError } from './exceptions.ts';
+import zlib, { type ZlibOptions } from 'node:zlib';
+import { ContentEncodingError } from './http-exceptions.ts';
 
-// Node has it from 22.15 on, and its types for Node 20 do not.
-const { createZstdCompress, createZstdDecompress } = zlib as {
-  createZstdCompress?: () => Transform;
-  createZstdDecompress?: () => Transform;
+/** What Node can do with an encoding. */
+interface Codec {
+  compress(): Transform;
+  decompress(options: ZlibOptions): Transform;
+  /** All at once; with `info` it says how much it has used. */
+  decompressSync(data: Uint8Array, options: ZlibOptions): unknown;
+}
+
+const deflate: Codec = {
+  compress: zlib.createDeflate,
+  decompress: zlib.createInflate,
+  decompressSync: zlib.inflateSync,
 };
-const hasZstd = createZstdDecompress !== undefined;
+
+const codecs = new Map<string, Codec>([
+  ['gzip', { compress: zlib.createGzip, decompress: zlib.createGunzip, decompressSync: zlib.gunzipSync }],
+  ['deflate', deflate],
+  [
+    'br',
+    {
+      compress: zlib.createBrotliCompress,
+      decompress: zlib.createBrotliDecompress,
+      decompressSync: zlib.brotliDecompressSync,
+    },
+  ],
+]);
+// Node has it from 22.15 on, and its types for Node 20 do not.
+if ('createZstdDecompress' in zlib) {
+  const { createZstdCompress, createZstdDecompress, zstdDecompressSync } = zlib as unknown as {
+    createZstdCompress: Codec['compress'];
+    createZstdDecompress: Codec['decompress'];
+    zstdDecompressSync: Codec['decompressSync'];
+  };
+  codecs.set('zstd', {
+    compress: createZstdCompress,
+    decompress: createZstdDecompress,
+    decompressSync: zstdDecompressSync,
+  });
+}
 
 /** The encodings that a response may have, as `Accept-Encoding` names them. */
-export const ACCEPT_ENCODING = hasZstd ? 'gzip, deflate, br, zstd' : 'gzip, deflate, br';
+export const ACCEPT_ENCODING: string = [...codecs.keys()].join(', ');
+
+/**
+ * Whether bodies of this `Content-Encoding` are decompressed. A chain of several is left as it is, as in aiohttp: nobody
+ * sends one but to make the receiver inflate it.
+ */
+export function isDecodable(encoding: string): boolean {
+  return codecs.has(encoding);
+}
+
+/** Whether a body can be sent with this `Content-Encoding`. */
+export function isEncodable(encoding: string): boolean {
+  return codecs.has(encoding);
+}
+
+/** A compressor for one body. The encoding must be one that `isEncodable` knows. */
+export function createCompressor(encoding: string): Transform {
+  return (codecs.get(encoding) as Codec).compress();
+}
+
+/** Some servers send deflate without the zlib header that belongs to it; the method in it is always 8. */
+const rawDeflate: Codec = {
+  ...deflate,
+  decompress: zlib.createInflateRaw,
+  decompressSync: zlib.inflateRawSync,
+};
+
+function codecOf(encoding: string, first: Uint8Array): Codec {
+  if (encoding === 'deflate' && ((first[0] as number) & 0x0f) !== 8) return rawDeflate;
+  return codecs.get(encoding) as Codec;
+}
 
 /** Where the decompressed bytes go. */
 export interface Sink {
@@ -22,39 +85,34 @@ export interface Sink {
   drained(): void;
 }
 
-/** Whether bodies of this `Content-Encoding` are decompressed. A chain of several is left as it is, as in aiohttp. */
-export function isDecodable(encoding: string): boolean {
-  return ['gzip', 'deflate', 'br'].includes(encoding) || (encoding === 'zstd' && hasZstd);
-}
-
-/** Whether a body can be sent with this `Content-Encoding`. */
-export function isEncodable(encoding: string): boolean {
-  return isDecodable(encoding);
-}
-
-/** A compressor for one body. The encoding must be one that `isEncodable` knows. */
-export function createCompressor(encoding: string): Transform {
-  switch (encoding) {
-    case 'gzip':
-      return zlib.createGzip();
-    case 'br':
-      return zlib.createBrotliCompress();
-    case 'zstd':
-      return (createZstdCompress as () => Transform)();
-    default:
-      return zlib.createDeflate();
-  }
-}
+/** Compressed bytes that may wait. */
+const HIGH_WATER = 2 ** 16;
+/** Bytes of output at a time: each has its way through a thread. */
+const CHUNK_SIZE = 2 ** 16;
+/** A body of at most so many compressed bytes is decompressed in place, if it makes no more than so many. */
+const SMALL_INPUT = 2 ** 14;
+const SMALL_OUTPUT = 2 ** 18;
+/** Parts of a body that are compressed each by itself; each costs the making of a decompressor. As in aiohttp. */
+const MAX_MEMBERS = 1024;
 
 /**
- * A decompressor for one body. It is made when the first byte comes, since a response may name an encoding and have
- * no body.
+ * A decompressor for one body. Nothing is decompressed before `start`, and no more than the sink wants: a body that nobody
+ * reads stays as it came.
  */
 export class Decompressor {
   readonly #encoding: string;
   readonly #sink: Sink;
+  readonly #waiting: Buffer[] = [];
+  #waitingSize = 0;
   #stream: Transform | null = null;
+  /** What the stream has been given. */
+  #given = 0;
+  #members = 0;
+  #isBusy = false;
+  #isStarted = false;
   #isPaused = false;
+  #isComplete = false;
+  #isOver = false;
 
   constructor(encoding: string, sink: Sink) {
     this.#encoding = encoding;
@@ -63,15 +121,26 @@ export class Decompressor {
 
   /** Take compressed bytes. False: wait for `drained` before the next ones. */
   write(chunk: Buffer): boolean {
-    if (chunk.length === 0) return true;
-    this.#stream ??= this.#open(chunk);
-    return this.#stream.write(chunk);
+    if (chunk.length === 0 || this.#isOver) return true;
+    this.#waiting.push(chunk);
+    this.#waitingSize += chunk.length;
+    if (this.#isStarted && !this.#isBusy) this.#next();
+    return this.#waitingSize < HIGH_WATER;
   }
 
   /** No more bytes come. */
   end(): void {
-    if (this.#stream === null) this.#sink.end();
-    else this.#stream.end();
+    this.#isComplete = true;
+    if (this.#waitingSize === 0 && this.#stream === null) this.#finish();
+    else if (this.#isStarted && !this.#isBusy) this.#next();
+  }
+
+  /** Somebody wants to read. */
+  start(): void {
+    if (this.#isStarted || this.#isOver) return;
+    this.#isStarted = true;
+    if (this.#isComplete && this.#waitingSize <= SMALL_INPUT && this.#decompressAtOnce()) return;
+    this.#next();
   }
 
   /** The reader has enough for now. */
@@ -87,34 +156,94 @@ export class Decompressor {
 
   /** Nobody will read what comes. */
   destroy(): void {
+    this.#isOver = true;
+    this.#waiting.length = 0;
+    this.#waitingSize = 0;
     this.#stream?.destroy();
+    this.#stream = null;
+  }
+
+  #finish(): void {
+    this.#isOver = true;
+    this.#sink.end();
+  }
+
+  #fail(cause?: unknown): void {
+    if (this.#isOver) return;
+    this.destroy();
+    const text = `Can not decode content-encoding: ${this.#encoding}`;
+    this.#sink.fail(new ContentEncodingError(text, { cause }));
+  }
+
+  // A stream takes several turns and a thread for it. False if it is not that easy; errors are the stream's to find, too.
+  #decompressAtOnce(): boolean {
+    const input = this.#waiting.length === 1 ? (this.#waiting[0] as Buffer) : Buffer.concat(this.#waiting);
+    try {
+      const result = codecOf(this.#encoding, input).decompressSync(input, INFO);
+      const { buffer, engine } = result as { buffer: Buffer; engine: { bytesWritten: number } };
+      if (engine.bytesWritten < input.length) return false;
+      this.#waiting.length = 0;
+      this.#waitingSize = 0;
+      this.#sink.data(buffer);
+    } catch {
+      return false;
+    }
+    this.#finish();
+    return true;
+  }
+
+  /** Give the stream the next chunk, or the end. */
+  #next(): void {
+    const chunk = this.#waiting.shift();
+    if (chunk === undefined) {
+      if (this.#isComplete) this.#stream?.end();
+      return;
+    }
+    const stream = (this.#stream ??= this.#open(chunk));
+    this.#isBusy = true;
+    this.#given += chunk.length;
+    stream.write(chunk, (error) => {
+      if (error || stream !== this.#stream) return;
+      const rest = this.#given - (stream as Transform & { bytesWritten: number }).bytesWritten;
+      if (rest > 0) this.#endMember(stream, chunk, chunk.subarray(chunk.length - rest));
+      else this.#taken(chunk.length);
+    });
+  }
+
+  #taken(size: number): void {
+    this.#isBusy = false;
+    const wasFull = this.#waitingSize >= HIGH_WATER;
+    this.#waitingSize -= size;
+    if (wasFull && this.#waitingSize < HIGH_WATER) this.#sink.drained();
+    if (!this.#isOver && !this.#isBusy) this.#next();
+  }
+
+  // The stream has come to its end within a chunk. What is left may be compressed by itself, or is none of it.
+  #endMember(stream: Transform, chunk: Buffer, rest: Buffer): void {
+    stream.removeAllListeners('end').on('end', () => {
+      if (this.#isOver) return;
+      this.#stream = null;
+      this.#given = 0;
+      this.#waiting.unshift(rest);
+      this.#waitingSize += rest.length;
+      this.#taken(chunk.length);
+    });
+    stream.end();
   }
 
   #open(first: Buffer): Transform {
-    const stream = this.#create(first);
+    this.#members++;
+    const stream = codecOf(this.#encoding, first).decompress({ chunkSize: CHUNK_SIZE });
+    if (this.#members > MAX_MEMBERS) {
+      stream.destroy(new Error(`Compressed stream has more than ${MAX_MEMBERS} members`));
+    }
     stream
       .on('data', (chunk: Buffer) => this.#sink.data(chunk))
-      .on('end', () => this.#sink.end())
-      .on('drain', () => this.#sink.drained())
-      .on('error', (cause) => {
-        const text = `400, message:\n  Can not decode content-encoding: ${this.#encoding}`;
-        this.#sink.fail(new ClientPayloadError(text, { cause }));
-      });
+      .on('end', () => this.#finish())
+      .on('error', (error) => this.#fail(error));
     if (this.#isPaused) stream.pause();
     return stream;
   }
-
-  #create(first: Buffer): Transform {
-    switch (this.#encoding) {
-      case 'gzip':
-        return zlib.createGunzip();
-      case 'br':
-        return zlib.createBrotliDecompress();
-      case 'zstd':
-        return (createZstdDecompress as () => Transform)();
-      default:
-        // Some servers send deflate without the zlib header that belongs to it; the method in it is always 8.
-        return ((first[0] as number) & 0x0f) === 8 ? zlib.createInflate() : zlib.createInflateRaw();
-    }
-  }
 }
+
+const INFO = { info: true, maxOutputLength: SMALL_OUTPUT };

@@ -1,11 +1,12 @@
 /**
  * HTTP/1.1 on one socket: what the connector and the requests see of it. No counterpart in aiohttp, whose parser is its
- * own. The work is done by undici (`undici-engine.ts`).
+ * own. The work is done by undici (`undici-engine.ts`) or node:http (`node-engine.ts`).
  */
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { HttpVersion } from './http-writer.ts';
-import { UndiciWire } from './undici-engine.ts';
+import { NodeWire } from './node-engine.ts';
+import { isPlain, UndiciWire } from './undici-engine.ts';
 
 /** What this module offers. */
 export interface Engine {
@@ -50,6 +51,8 @@ export interface WireLimits {
  */
 export interface WireHandler {
   readonly limits: WireLimits;
+  /** Whether the body that comes is chunked, and the ends of its chunks are to be told. */
+  readonly isChunked: boolean;
   /** @param wire - where the request goes, in a moment. */
   attach(wire: Wire): void;
   /** The first bytes are being sent. */
@@ -62,6 +65,8 @@ export interface WireHandler {
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): boolean;
   /** @returns false to be sent no more until `resume`. */
   onData(chunk: Buffer): boolean;
+  /** A chunk is complete, as the server cut them. Engines that do not know never say so. */
+  onChunkEnd(): void;
   /** The socket is the handler's from now on; bytes that came behind the head wait in it. */
   onUpgrade(status: number, rawHeaders: Buffer[], socket: Duplex): void;
   onComplete(trailers: readonly Buffer[] | null): void;
@@ -76,35 +81,51 @@ export interface Wire {
   /** The reason phrase of the response. */
   readonly reason: string;
   send(request: WireRequest, handler: WireHandler): void;
+  /** End the request that is under way. */
   destroy(error: Error): void;
+  /** Leave the socket, which is idle, to another wire. */
+  detach(): void;
 }
 
-/** One socket, and what speaks HTTP on it. */
+/** One socket, and what speaks HTTP on it: undici, or node:http from the first request on that undici cannot send. */
 export class Channel {
   readonly socket: Socket;
   /** How many requests it has served. */
   served = 0;
   /** When nobody used it any more, on the loop's clock. */
   idleSince = 0;
-  readonly #wire: Wire;
+  readonly #origin: string;
+  #wire: Wire | null = null;
 
-  constructor(socket: Socket, origin: string, keepaliveTimeout: number) {
+  constructor(socket: Socket, origin: string) {
     this.socket = socket;
-    this.#wire = new UndiciWire(socket, origin, keepaliveTimeout);
+    this.#origin = origin;
   }
 
   send(request: WireRequest, handler: WireHandler): void {
-    handler.attach(this.#wire);
-    this.#wire.send(request, handler);
+    const wire = this.#wireFor(request);
+    handler.attach(wire);
+    wire.send(request, handler);
+  }
+
+  #wireFor(request: WireRequest): Wire {
+    if (this.#wire instanceof NodeWire) return this.#wire;
+    if (isPlain(request)) {
+      this.#wire ??= new UndiciWire(this.socket, this.#origin);
+    } else {
+      this.#wire?.detach();
+      this.#wire = new NodeWire(this.socket);
+    }
+    return this.#wire;
   }
 
   destroy(error: Error): void {
-    this.#wire.destroy(error);
+    this.#wire?.destroy(error);
     this.socket.destroy();
   }
 }
 
 // How long it is kept when nobody uses it is the pool's to say.
 export function createChannel(socket: Duplex, origin: string): Channel {
-  return new Channel(socket as Socket, origin, Number.POSITIVE_INFINITY);
+  return new Channel(socket as Socket, origin);
 }

@@ -5,8 +5,9 @@ import { quote } from './helpers.ts';
 export class BadHttpMessage extends Error {
   readonly status = 400;
 
+  // Not the constructor's, which bundlers rename.
   override get name(): string {
-    return this.constructor.name;
+    return 'BadHttpMessage';
   }
 
   /** As Python prints it. */
@@ -17,6 +18,10 @@ export class BadHttpMessage extends Error {
 
 /** A status line, header or trailer that is longer than the limit. */
 export class LineTooLong extends BadHttpMessage {
+  override get name(): string {
+    return 'LineTooLong';
+  }
+
   constructor(line: Uint8Array, limit: number) {
     super(`Got more than ${limit} bytes when reading: ${quoteBytes(line.subarray(0, 100), '...')}.`);
   }
@@ -24,21 +29,41 @@ export class LineTooLong extends BadHttpMessage {
 
 /** A header that must not be. */
 export class InvalidHeader extends BadHttpMessage {
+  override get name(): string {
+    return 'InvalidHeader';
+  }
+
   constructor(header: Uint8Array) {
     super(`Invalid HTTP header: ${quoteBytes(header)}`);
   }
 }
 
-export class BadStatusLine extends BadHttpMessage {}
+export class BadStatusLine extends BadHttpMessage {
+  override get name(): string {
+    return 'BadStatusLine';
+  }
+}
 
 /** A body that cannot be decompressed. */
-export class ContentEncodingError extends BadHttpMessage {}
+export class ContentEncodingError extends BadHttpMessage {
+  override get name(): string {
+    return 'ContentEncodingError';
+  }
+}
 
 /** A chunked body that is cut short, or no such body. */
-export class TransferEncodingError extends BadHttpMessage {}
+export class TransferEncodingError extends BadHttpMessage {
+  override get name(): string {
+    return 'TransferEncodingError';
+  }
+}
 
 /** A body that is shorter than its Content-Length. */
-export class ContentLengthError extends BadHttpMessage {}
+export class ContentLengthError extends BadHttpMessage {
+  override get name(): string {
+    return 'ContentLengthError';
+  }
+}
 
 /** Bytes as Python prints them. */
 export function quoteBytes(bytes: Uint8Array, more = ''): string {

@@ -1,6 +1,7 @@
 /** An HTTP client as aiohttp's, on Node. */
 export { AbstractCookieJar } from './abc.ts';
 export { BasicAuth, encodeBasicAuth } from './auth.ts';
+export type { BodyIterator } from './body-iterator.ts';
 export { ChainMapProxy } from './chain-map-proxy.ts';
 export { ClientSession, request, type SingleRequestOptions } from './client.ts';
 export { DigestAuthMiddleware } from './client-middleware-digest-auth.ts';
@@ -32,6 +33,7 @@ export {
   Morsel,
   SimpleCookie,
 } from './cookies.ts';
+export { DataQueue, EofStream } from './data-queue.ts';
 export { type EnvProxy, getEnvProxyForUrl } from './env-proxies.ts';
 export {
   ClientConnectionError,
@@ -109,7 +111,7 @@ export { netrcAuth } from './netrc.ts';
 export type { Query, QueryValue } from './query.ts';
 export { AsyncResolver, type AsyncResolverOptions, DefaultResolver, ThreadedResolver } from './resolver.ts';
 export type { AddrInfoType, SocketFactoryType } from './sockets.ts';
-export type { BodyIterator, StreamReader } from './streams.ts';
+export { EMPTY_PAYLOAD, type HttpChunk, type StreamReader } from './streams.ts';
 export { TCPConnector, type TCPConnectorOptions } from './tcp-connector.ts';
 export { NamedPipeConnector, UnixConnector } from './unix-connector.ts';
 export {
