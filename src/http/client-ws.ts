@@ -1,6 +1,6 @@
 /** WebSockets of a session. Counterpart: `aiohttp/client_ws.py`. */
 import type { BaseEventLoop } from '../core/base-events.ts';
-import { coroutine } from '../core/coroutines.ts';
+import { inlineBody, methodCoroutine } from '../core/coroutines.ts';
 import { toSeconds } from '../core/events.ts';
 import { CancelledError, RuntimeError } from '../core/exceptions.ts';
 import type { Future } from '../core/futures.ts';
@@ -8,7 +8,7 @@ import { timeout as timeoutAfter } from '../core/timeouts.ts';
 import type { Coroutine, Delay, Gen } from '../core/types.ts';
 import type { ClientResponse } from './client-response.ts';
 import { WebSocketError, WSMessageTypeError } from './exceptions.ts';
-import { type ContextBody, quote, runBody } from './helpers.ts';
+import { type ContextBody, quote } from './helpers.ts';
 import { Heartbeat } from './websocket-heartbeat.ts';
 import {
   type AnyMessage,
@@ -476,7 +476,7 @@ export class ClientWebSocketResponse<DecodeText extends boolean = true>
   /** @internal */
   *_run(body: ContextBody<this, unknown>): Gen<unknown> {
     try {
-      return yield* runBody(body, this);
+      return yield* inlineBody(body, this);
     } finally {
       yield* this._close(WSCloseCode.OK, NOTHING);
     }
@@ -532,42 +532,45 @@ type Receiving = ClientWebSocketResponse<boolean>;
 const valueOf = <T extends string | Uint8Array>(data: T | (() => T)): T =>
   typeof data === 'function' ? data() : data;
 
-const sendText = coroutine(function* sendStr(
-  writer: WebSocketWriter,
-  data: string | (() => string),
-  compress: number | null,
-): Gen<void> {
-  yield* writer.sendFrame(checkText(valueOf(data)), WSMsgType.TEXT, compress);
-});
+const sendText = /* @__PURE__ */ methodCoroutine(
+  'ClientWebSocketResponse.sendStr',
+  function* (writer: WebSocketWriter, data: string | (() => string), compress: number | null): Gen<void> {
+    yield* writer.sendFrame(checkText(valueOf(data)), WSMsgType.TEXT, compress);
+  },
+);
 
-const sendBytes = coroutine(function* sendBytes(
-  writer: WebSocketWriter,
-  data: Uint8Array | (() => Uint8Array),
-  opcode: WSMsgType,
-  compress: number | null,
-): Gen<void> {
-  yield* writer.sendFrame(checkBytes(valueOf(data)), opcode, compress);
-});
+const sendBytes = /* @__PURE__ */ methodCoroutine(
+  'ClientWebSocketResponse.sendBytes',
+  function* (
+    writer: WebSocketWriter,
+    data: Uint8Array | (() => Uint8Array),
+    opcode: WSMsgType,
+    compress: number | null,
+  ): Gen<void> {
+    yield* writer.sendFrame(checkBytes(valueOf(data)), opcode, compress);
+  },
+);
 
-const sendControl = coroutine(function* sendControl(
-  writer: WebSocketWriter,
-  data: string | Uint8Array,
-  opcode: WSMsgType,
-): Gen<void> {
-  yield* writer.sendFrame(typeof data === 'string' ? data : checkBytes(data), opcode);
-});
+const sendControl = /* @__PURE__ */ methodCoroutine(
+  'ClientWebSocketResponse.ping',
+  function* (writer: WebSocketWriter, data: string | Uint8Array, opcode: WSMsgType): Gen<void> {
+    yield* writer.sendFrame(typeof data === 'string' ? data : checkBytes(data), opcode);
+  },
+);
 
-const close = coroutine(function* close(
-  ws: Pick<Receiving, '_close'>,
-  code: number,
-  message: Uint8Array | string,
-): Gen<boolean> {
-  return yield* ws._close(code, checkReason(code, message));
-});
+const close = /* @__PURE__ */ methodCoroutine(
+  'ClientWebSocketResponse.close',
+  function* (ws: Pick<Receiving, '_close'>, code: number, message: Uint8Array | string): Gen<boolean> {
+    return yield* ws._close(code, checkReason(code, message));
+  },
+);
 
-const receive = coroutine(function* receive(ws: Receiving, timeout: Delay | null): Gen<AnyMessage> {
-  return yield* ws._receive(timeout);
-});
+const receive = /* @__PURE__ */ methodCoroutine(
+  'ClientWebSocketResponse.receive',
+  function* (ws: Receiving, timeout: Delay | null): Gen<AnyMessage> {
+    return yield* ws._receive(timeout);
+  },
+);
 
 function* receiveOfType(ws: Receiving, name: 'TEXT' | 'BINARY', timeout: Delay | null): Gen<string | Buffer> {
   const message = yield* ws._receive(timeout);
@@ -577,22 +580,24 @@ function* receiveOfType(ws: Receiving, name: 'TEXT' | 'BINARY', timeout: Delay |
   );
 }
 
-const receiveData = coroutine(receiveOfType);
+const receiveData = /* @__PURE__ */ methodCoroutine('ClientWebSocketResponse.receiveStr', receiveOfType);
 
-const receiveJson = coroutine(function* receiveJson(
-  ws: Receiving,
-  loads: (text: unknown) => unknown,
-  timeout: Delay | null,
-): Gen<unknown> {
-  return loads(yield* receiveOfType(ws, 'TEXT', timeout));
-});
+const receiveJson = /* @__PURE__ */ methodCoroutine(
+  'ClientWebSocketResponse.receiveJson',
+  function* (ws: Receiving, loads: (text: unknown) => unknown, timeout: Delay | null): Gen<unknown> {
+    return loads(yield* receiveOfType(ws, 'TEXT', timeout));
+  },
+);
 
-const receiveNext = coroutine(function* next(ws: Receiving): Gen<IteratorResult<AnyMessage, undefined>> {
-  const message = yield* ws._receive(null);
-  const { type } = message;
-  const isEnd = type === WSMsgType.CLOSE || type === WSMsgType.CLOSING || type === WSMsgType.CLOSED;
-  return isEnd ? { done: true, value: undefined } : { done: false, value: message };
-});
+const receiveNext = /* @__PURE__ */ methodCoroutine(
+  'ClientWebSocketResponse.next',
+  function* (ws: Receiving): Gen<IteratorResult<AnyMessage, undefined>> {
+    const message = yield* ws._receive(null);
+    const { type } = message;
+    const isEnd = type === WSMsgType.CLOSE || type === WSMsgType.CLOSING || type === WSMsgType.CLOSED;
+    return isEnd ? { done: true, value: undefined } : { done: false, value: message };
+  },
+);
 
 /** What a message holds, as Python prints it. */
 function describe(data: AnyMessage['data']): string {
@@ -600,9 +605,9 @@ function describe(data: AnyMessage['data']): string {
   return Buffer.isBuffer(data) ? `b${quote(data.toString('latin1'))}` : String(data);
 }
 
-const runWebSocket = coroutine(function* run(
-  ws: Receiving,
-  body: ContextBody<Receiving, unknown>,
-): Gen<unknown> {
-  return yield* ws._run(body);
-});
+const runWebSocket = /* @__PURE__ */ methodCoroutine(
+  'ClientWebSocketResponse.run',
+  function* (ws: Receiving, body: ContextBody<Receiving, unknown>): Gen<unknown> {
+    return yield* ws._run(body);
+  },
+);
