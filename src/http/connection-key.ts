@@ -44,7 +44,11 @@ function numberOf(object: object): number {
 export function nameOf(request: ClientRequest): string {
   const { url, ssl, serverHostname, proxy } = request;
   const { origin } = url;
-  if (ssl === true && serverHostname === null && proxy === null) return origin;
+  if (serverHostname === null && proxy === null) {
+    if (ssl === true) return origin;
+    // Neither has a space.
+    return `${origin} ${typeof ssl === 'object' ? numberOf(ssl) : ssl}`;
+  }
   const { proxyAuth, proxyHeaders } = request;
   // As JSON, in which no part can pass for another.
   return JSON.stringify([

@@ -1,5 +1,5 @@
 /** An HTTP client as aiohttp's, on Node. */
-export { AbstractCookieJar } from './abc.ts';
+export { AbstractCookieJar, type AbstractResolver, type ResolveResult } from './abc.ts';
 export { BasicAuth, encodeBasicAuth } from './auth.ts';
 export type { BodyIterator } from './body-iterator.ts';
 export { ChainMapProxy } from './chain-map-proxy.ts';

@@ -74,11 +74,12 @@ export function* openTunnel({ loop }: Pool, socket: Socket, request: ClientReque
     asked = send({
       method: 'CONNECT',
       path: authorityOf(request.url),
-      headers: [...headers].flat(),
       setHost: false,
-      agent: false,
       createConnection: () => socket,
     });
+    asked.on('error', (error) => fail(failure(request, headers, error)));
+    for (const [name, value] of headers) asked.appendHeader(name, value);
+    // Node would write one of its own.
     asked.removeHeader('connection');
     asked.on('connect', (response, _socket, early) => {
       if (response.statusCode !== 200) fail(refusal(request, headers, response));
@@ -87,7 +88,6 @@ export function* openTunnel({ loop }: Pool, socket: Socket, request: ClientReque
         fail(new ServerDisconnectedError('The proxy sent data before the tunnel was used'));
       else if (!answer.done()) answer.setResult();
     });
-    asked.on('error', (error) => fail(failure(request, headers, error)));
     asked.end();
     yield* waitOutside(loop, answer);
     isOpen = true;

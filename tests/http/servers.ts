@@ -28,6 +28,11 @@ export class Site {
     });
   }
 
+  /** After so many milliseconds the server closes an idle connection. */
+  set keepAliveTimeout(ms: number) {
+    (this.#server as Server).keepAliveTimeout = ms;
+  }
+
   /** Resolves when the server sees the end of all its connections. */
   async drained(): Promise<void> {
     await Promise.all(
