@@ -41,9 +41,17 @@ function decodePlus(text: string, charset: string): string {
   return percentDecode(text.replaceAll('+', ' '), charset, 'replace');
 }
 
-/** The other way of `percentEncode`. A `%` that begins no code stays. */
+/** The other way of `percentEncode`. A `%` that begins no code stays. @throws RangeError if `errors` is `strict`. */
 export function percentDecode(text: string, charset: string, errors: string): string {
-  return text.replaceAll(/(?:%[0-9a-fA-F]{2})+/g, (codes) =>
-    decodeText(Buffer.from(codes.replaceAll('%', ''), 'hex'), charset, errors),
+  // In some encodings a second byte is an ASCII character, so that the text between the codes is decoded with them.
+  return text.replaceAll(/[^\x80-\uffff]+/g, (run) => {
+    return run.includes('%') ? decodeText(codesToBytes(run), charset, errors) : run;
+  });
+}
+
+function codesToBytes(text: string): Buffer {
+  const bytes = text.replaceAll(/%([0-9a-fA-F]{2})/g, (_, code: string) =>
+    String.fromCharCode(Number.parseInt(code, 16)),
   );
+  return Buffer.from(bytes, 'latin1');
 }

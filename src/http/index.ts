@@ -2,6 +2,7 @@
 export { AbstractCookieJar, type AbstractResolver, type ResolveResult } from './abc.ts';
 export { BasicAuth, encodeBasicAuth } from './auth.ts';
 export type { BodyIterator } from './body-iterator.ts';
+export { type BodyPartOptions, BodyPartReader } from './body-part-reader.ts';
 export { ChainMapProxy } from './chain-map-proxy.ts';
 export { ClientSession, request, type SingleRequestOptions } from './client.ts';
 export { DigestAuthMiddleware } from './client-middleware-digest-auth.ts';
@@ -34,6 +35,7 @@ export {
   SimpleCookie,
 } from './cookies.ts';
 export { DataQueue, EofStream } from './data-queue.ts';
+export type { DecodedIterator } from './decoded-iterator.ts';
 export { type EnvProxy, getEnvProxyForUrl } from './env-proxies.ts';
 export {
   ClientConnectionError,
@@ -82,7 +84,16 @@ export {
   MultiDict,
   MultiDictProxy,
 } from './multidict.ts';
+export type { MultipartContent } from './multipart-input.ts';
+export { MultipartReader, type MultipartReaderOptions } from './multipart-reader.ts';
 export { MultipartWriter } from './multipart-writer.ts';
+export { netrcAuth } from './netrc.ts';
+export {
+  BadContentDispositionHeader,
+  BadContentDispositionParam,
+  contentDispositionFilename,
+  parseContentDisposition,
+} from './parse-content-disposition.ts';
 export {
   AsyncIterablePayload,
   BufferedReaderPayload,
@@ -102,12 +113,10 @@ export {
   PayloadRegistry,
   type PayloadTarget,
   payloadType,
-  type RequestData,
   StringIOPayload,
   StringPayload,
   TextIOPayload,
 } from './payload.ts';
-export { netrcAuth } from './netrc.ts';
 export type { Query, QueryValue } from './query.ts';
 export { AsyncResolver, type AsyncResolverOptions, DefaultResolver, ThreadedResolver } from './resolver.ts';
 export type { AddrInfoType, SocketFactoryType } from './sockets.ts';

@@ -75,3 +75,54 @@ export function decodeQuotedPrintable(data: Uint8Array): Buffer {
   );
   return Buffer.from(decoded, 'latin1');
 }
+
+/**
+ * The bytes of base64. Characters that do not belong to it are left out.
+ *
+ * @throws RangeError if there are too few characters.
+ *
+ * Source: CPython 3.14 `base64.b64decode`.
+ */
+export function decodeBase64(data: Uint8Array): Buffer {
+  const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+    .toString('latin1')
+    .replaceAll(/[^A-Za-z0-9+/=]/g, '');
+  let characters = '';
+  for (const [, run = '', pads = ''] of text.matchAll(/([^=]+)(=*)/g)) {
+    characters += run;
+    const rest = characters.length % 4;
+    // What comes behind a whole group with its padding is no part of it any more.
+    if (rest >= 2 && rest + pads.length >= 4) return Buffer.from(characters, 'base64');
+  }
+  const { length } = characters;
+  if (length % 4 === 0) return Buffer.from(characters, 'base64');
+  if (length % 4 !== 1) throw new RangeError('Incorrect padding');
+  throw new RangeError(
+    `Invalid base64-encoded string: number of data characters (${length}) cannot be 1 more than a multiple of 4`,
+  );
+}
+
+/** How much of `chunk` are whole groups of base64: what is behind belongs to the next chunk. 0 if there is none. */
+export function base64End(chunk: Buffer): number {
+  let count = 0;
+  for (const byte of chunk) if (isBase64(byte)) count++;
+  let left = count % 4;
+  let end = chunk.length;
+  while (left > 0) if (isBase64(chunk[--end] as number)) left--;
+  return end;
+}
+
+function isBase64(byte: number): boolean {
+  return (
+    (byte >= 0x41 && byte <= 0x5a) ||
+    (byte >= 0x61 && byte <= 0x7a) ||
+    (byte >= 0x2b && byte <= 0x39 && byte !== 0x2c && byte !== 0x2d && byte !== 0x2e) ||
+    byte === EQUALS
+  );
+}
+
+/** How much of `chunk` can be decoded alone: it may end in the midst of a code. */
+export function quotedPrintableEnd(chunk: Buffer): number {
+  const tail = chunk.subarray(Math.max(chunk.length - MAX_LINE, 0)).toString('latin1');
+  return chunk.length - (/=(?:[0-9a-fA-F]|[ \t]*\r?)?$/.exec(tail)?.[0].length ?? 0);
+}
