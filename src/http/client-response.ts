@@ -16,6 +16,7 @@ import { type ContextBody, isExpectedContentType, type MimeType, parseMimetype }
 import type { HttpVersion } from './http-writer.ts';
 import { type Links, parseLinks } from './links.ts';
 import { CIMultiDictProxy } from './multidict.ts';
+import { contentDispositionFilename, parseContentDisposition } from './parse-content-disposition.ts';
 import type { StreamReader } from './streams.ts';
 import { sendTraces, type Trace } from './tracing.ts';
 import type { Upload } from './upload.ts';
@@ -185,6 +186,18 @@ export class ClientResponse {
   /** The `charset` parameter of the content type, or null. */
   get charset(): string | null {
     return this.#contentType.parameters.get('charset') ?? null;
+  }
+
+  /** The `Content-Disposition` header, taken apart as far as it can be read; null if there is none. */
+  get contentDisposition(): ContentDisposition | null {
+    const header = this.headers.get('content-disposition');
+    if (header === null) return null;
+    const [type, params] = parseContentDisposition(header);
+    return {
+      type,
+      parameters: new Map(Object.entries(params)),
+      filename: contentDispositionFilename(params),
+    };
   }
 
   get #contentType(): MimeType {
