@@ -150,17 +150,15 @@ describe('Cassette', () => {
       const file = newFile();
       let number = 0;
       let url = '';
-      await new TestServer(({ method }) => ({ body: `${method} ${number++}` })).run(
-        async (server) => {
-          url = String(server.url);
-          await use(file, {}, async (session) => {
-            assert.equal(await textOf(session, url), 'GET 0');
-            assert.equal(await textOf(session, `${url}?a=1`), 'GET 1');
-            assert.equal(await textOf(session, url), 'GET 2');
-            for (const data of ['x', 'y']) await session.post(url, { data });
-          });
-        },
-      );
+      await new TestServer(({ method }) => ({ body: `${method} ${number++}` })).run(async (server) => {
+        url = String(server.url);
+        await use(file, {}, async (session) => {
+          assert.equal(await textOf(session, url), 'GET 0');
+          assert.equal(await textOf(session, `${url}?a=1`), 'GET 1');
+          assert.equal(await textOf(session, url), 'GET 2');
+          for (const data of ['x', 'y']) await session.post(url, { data });
+        });
+      });
       await use(file, {}, async (session) => {
         const post = async (data: string): Promise<string> =>
           await session.post(url, { data }).run((response) => response.text());

@@ -39,6 +39,21 @@ function give(
   };
 }
 
+describe('run', () => {
+  it(
+    'gives the value of its body, be that what it may',
+    withSite(give({ '': 'x' }), async (session) => {
+      const list = [404, 'Not here'];
+      const map = new Map([[1, 2]]);
+      assert.equal(await session.get('').run(() => list), list);
+      assert.equal(await (await session.get('')).run(() => map), map);
+      assert.equal(await session.get('').run(() => 'text'), 'text');
+      assert.equal(await session.get('').run(() => null), null);
+      assert.equal(await session.get('').run(() => {}), undefined);
+    }),
+  );
+});
+
 describe('json', () => {
   const bodies = { value: '{"a": [1, 2]}', empty: ' ', broken: '{"a": ' };
 

@@ -1,14 +1,14 @@
 /** Answers requests of a `node:http` server by functions that give data. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { BaseEventLoop } from '../../core/base-events.ts';
-import { coroutine, fromPromise } from '../../core/coroutines.ts';
+import { coroutine, fromPromise, inlineBody } from '../../core/coroutines.ts';
 import { requireLoop } from '../../core/events.ts';
 import { asError, CancelledError } from '../../core/exceptions.ts';
 import type { Future } from '../../core/futures.ts';
 import type { Task } from '../../core/tasks.ts';
 import type { Delay, Gen } from '../../core/types.ts';
 import { sleep } from '../../core/waiting.ts';
-import { type ContextBody, runBody } from '../../http/helpers.ts';
+import type { ContextBody } from '../../http/helpers.ts';
 import { CIMultiDict, type LooseHeaders } from '../../http/multidict.ts';
 import { ServedRequest } from './served-request.ts';
 
@@ -133,7 +133,7 @@ export class Answerer {
 }
 
 const run = coroutine(function* handle(handler: Handler, request: ServedRequest): Gen<Answer | void> {
-  return yield* runBody(handler as ContextBody<ServedRequest, Answer | void>, request);
+  return yield* inlineBody(handler as ContextBody<ServedRequest, Answer | void>, request);
 });
 
 /** Send an answer but for its end, which `end` does. */

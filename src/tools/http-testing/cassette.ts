@@ -2,7 +2,8 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { RuntimeError } from '../../core/exceptions.ts';
-import { ClientSession, type SessionOptions } from '../../http/client.ts';
+import { ClientSession } from '../../http/client.ts';
+import type { SessionOptions } from '../../http/client-options.ts';
 import type { BaseConnector, BaseConnectorOptions } from '../../http/connector.ts';
 import { DummyCookieJar } from '../../http/cookiejar.ts';
 import { ClientConnectionError } from '../../http/exceptions.ts';
@@ -132,12 +133,11 @@ export class Cassette implements AsyncDisposable {
 
   async #record(request: ServedRequest): Promise<Answer> {
     this.#upstream ??=
-      this.#options.upstream?.() ??
-      new ClientSession(null, { ...({ cookieJar: new DummyCookieJar() } as object) });
+      this.#options.upstream?.() ?? new ClientSession(null, { cookieJar: new DummyCookieJar() });
     const headers = [...request.headers].filter(([name]) => !OWN_HEADERS.includes(name.toLowerCase()));
     const response = await this.#upstream.request(request.method, request.url, {
       headers,
-      //X skipAutoHeaders: ['Accept', 'Accept-Encoding', 'Content-Type', 'User-Agent'],
+      skipAutoHeaders: ['Accept', 'Accept-Encoding', 'Content-Type', 'User-Agent'],
       data: request.body.length === 0 ? null : request.body,
       allowRedirects: false,
       raiseForStatus: false,

@@ -43,17 +43,18 @@ const oid = (hex: string): Buffer => der(OID, Buffer.from(hex, 'hex'));
 const ALGORITHM = der(SEQUENCE, oid(ECDSA_WITH_SHA256));
 
 function time(date: Date): Buffer {
-  const digits = `${date.toISOString().replaceAll(/[-:T]|\.\d+/g, '')}`;
+  const digits = date.toISOString().replaceAll(/[-:T]|\.\d+/g, '');
   // Years from 2050 on need all their digits.
   return date.getUTCFullYear() < 2050
     ? der(UTC_TIME, Buffer.from(digits.slice(2)))
     : der(GENERALIZED_TIME, Buffer.from(digits));
 }
 
+const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
+
 function addressBytes(address: string): Buffer {
   if (isIPv4(address)) return Buffer.from(address.split('.').map(Number));
   const [left = '', right] = address.split('::');
-  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
   const head = groups(left);
   const tail = groups(right ?? '');
   const middle = Array.from({ length: right === undefined ? 0 : 8 - head.length - tail.length }, () => '0');

@@ -23,11 +23,10 @@ export class MemoryConnector extends BaseConnector {
       this.#server,
       handler,
       requests,
-      ({ socket }) => this.#lines.get(socket as Duplex) as Line,
+      ({ socket }) => this.#lines.get(socket) as Line,
     );
   }
 
-  // oxlint-disable-next-line require-yield -- it has nothing to wait for
   override *_createConnection({ url }: ClientRequest): Gen<Duplex> {
     const [near, far] = openLine();
     this.#lines.set(far, {

@@ -1,5 +1,6 @@
 /** Answers from a table, for tests without a network. No counterpart in aiohttp; in Python `aioresponses` does it. */
-import { ClientSession, type SessionOptions } from '../../http/client.ts';
+import { ClientSession } from '../../http/client.ts';
+import type { SessionOptions } from '../../http/client-options.ts';
 import type { BaseConnector, BaseConnectorOptions } from '../../http/connector.ts';
 import { ClientConnectionError } from '../../http/exceptions.ts';
 import { AssertionError } from '../../core/exceptions.ts';

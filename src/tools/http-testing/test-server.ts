@@ -3,13 +3,14 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, isIPv6, type Socket } from 'node:net';
-import { coroutine, fromPromise } from '../../core/coroutines.ts';
+import { coroutine, fromPromise, inlineBody } from '../../core/coroutines.ts';
 import { RuntimeError } from '../../core/exceptions.ts';
 import type { Coroutine, Gen } from '../../core/types.ts';
-import { ClientSession, type SessionOptions } from '../../http/client.ts';
+import { ClientSession } from '../../http/client.ts';
+import type { SessionOptions } from '../../http/client-options.ts';
 import { TCPConnector } from '../../http/tcp-connector.ts';
 import { CookieJar } from '../../http/cookiejar.ts';
-import { type ContextBody, runBody } from '../../http/helpers.ts';
+import type { ContextBody } from '../../http/helpers.ts';
 import { Answerer, type Handler } from './answerer.ts';
 import { type Certificate, makeCertificate } from './certificate.ts';
 import { RecordedAnswers } from './recorded-answers.ts';
@@ -162,7 +163,7 @@ export class TestServer implements AsyncDisposable {
   session(options: SessionOptions = {}): ClientSession {
     return new ClientSession(this.url, {
       connector: options.connector ?? new TCPConnector({ ssl: this.ssl }),
-      ...({ cookieJar: new CookieJar({ unsafe: true }) } as object),
+      cookieJar: new CookieJar({ unsafe: true }),
       ...options,
     });
   }
@@ -215,7 +216,7 @@ const runServer = coroutine(function* run(
 ): Gen<unknown> {
   try {
     yield* server._start();
-    return yield* runBody(body, server);
+    return yield* inlineBody(body, server);
   } finally {
     yield* server._close();
   }
