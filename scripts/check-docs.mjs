@@ -1,5 +1,6 @@
 // Compiles the code blocks of the README and of docs that begin with ```ts, runs those with ```ts run, and compares
-// what they print with the ```text block that follows, if one does.
+// what they print with the ```text block that follows, if one does. What a page has in a comment that begins with
+// `<!-- prelude` stands before those of its blocks that import nothing.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Failure, isMain, root, run, stages, tool } from './support.mjs';
@@ -7,6 +8,7 @@ import { Failure, isMain, root, run, stages, tool } from './support.mjs';
 const outDir = path.join(root, 'build/docs');
 /** A program of the documentation that runs longer has got stuck. */
 const limitMs = 60_000;
+const prelude = /^<!-- prelude\n(?<code>[^]*?)^-->$/m;
 const fence = /^```(?<info>.*)\n(?<code>[^]*?)^```$/gm;
 
 /** The fenced blocks of a text: `{ info, code, line, end }`, with the line where the code begins. */
@@ -23,12 +25,14 @@ function blocksOf(text) {
 function samplesOf(file) {
   const text = readFileSync(path.join(root, file), 'utf8');
   const blocks = blocksOf(text);
+  const common = prelude.exec(text)?.groups?.code?.replaceAll('\n', ' ') ?? '';
   return blocks.flatMap((block, i) => {
     if (block.info !== 'ts' && block.info !== 'ts run') return [];
     const next = blocks[i + 1];
     const promised = next?.info === 'text' && text.slice(block.end, next.start).trim() === '';
     const place = `${file}:${block.line}`;
-    return { ...block, place, name: place.replaceAll(/[^\w]/g, '_'), output: promised ? next.code : null };
+    const before = /^import /m.test(block.code) ? '' : common;
+    return { ...block, before, place, name: place.replaceAll(/[^\w]/g, '_'), output: promised ? next.code : null };
   });
 }
 
@@ -36,8 +40,8 @@ function samplesOf(file) {
 async function compile(samples) {
   rmSync(outDir, { recursive: true, force: true });
   mkdirSync(outDir, { recursive: true });
-  for (const { name, code, line } of samples) {
-    writeFileSync(path.join(outDir, `${name}.ts`), `${'\n'.repeat(line)}${code}\nexport {};\n`);
+  for (const { name, before, code, line } of samples) {
+    writeFileSync(path.join(outDir, `${name}.ts`), `${'\n'.repeat(line - 1)}${before}\n${code}\nexport {};\n`);
   }
   const config = {
     extends: path.join(root, 'tsconfig.base.json'),
@@ -66,11 +70,13 @@ async function runSample({ name, place, output: promised }) {
   }
 }
 
-export async function checkDocs() {
+/** @param {string[]} [words] - check only the files with one of these words in their path */
+export async function checkDocs(words = []) {
   const pages = existsSync(path.join(root, 'docs')) ? readdirSync(path.join(root, 'docs')) : [];
   const files = ['README.md', ...pages.map((page) => `docs/${page}`)];
   const samples = files
     .filter((file) => file.endsWith('.md') && existsSync(path.join(root, file)))
+    .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
     .flatMap((file) => samplesOf(file));
   if (samples.length > 0) await compile(samples);
   const programs = samples.filter(({ info }) => info === 'ts run');
@@ -78,4 +84,4 @@ export async function checkDocs() {
   console.log(`${samples.length} code blocks compile, ${programs.length} of them run as promised`);
 }
 
-if (isMain(import.meta.url)) await stages({ documentation: checkDocs });
+if (isMain(import.meta.url)) await stages({ documentation: () => checkDocs(process.argv.slice(2)) });

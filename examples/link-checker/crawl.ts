@@ -1,15 +1,24 @@
 /** The crawl itself: every resource is a task of one group, which ends when no page has added another. */
 import { TaskGroup, timeout } from 'asyncio-ts';
-import { type ClientResponse, ClientSession, ClientTimeout, TCPConnector } from 'asyncio-ts/http';
+import {
+  type ClientResponse,
+  ClientSession,
+  ClientTimeout,
+  RetryMiddleware,
+  TCPConnector,
+} from 'asyncio-ts/http';
 import { answerOf, failureOf, mayHelp } from './answers.ts';
 import { decode, readAtMost } from './body.ts';
-import { AGENT, Host } from './hosts.ts';
+import { AGENT, Hosts } from './hosts.ts';
 import { type Anchor, parsePage } from './html.ts';
 import { type Answer, type Findings, fragmentOf, type Link, type Target } from './links.ts';
 import type { Options } from './options.ts';
 
 /** What is behind that of a page is not read. */
 const MAX_PAGE_BYTES = 10 * 2 ** 20;
+
+/** Statuses of a server that may do better in a moment. */
+const BUSY = [408, 429, 502, 503, 504];
 
 /** Elements whose links lead to pages. */
 const TO_PAGES = new Set(['a', 'area', 'iframe']);
@@ -29,15 +38,17 @@ interface Errand {
 
 /** Check a site. Cancelled, it leaves in `findings` what was found by then. */
 export async function crawl(start: URL, options: Options, findings: Findings): Promise<void> {
-  const { concurrency, perHost, timeout: seconds, isCertificateChecked } = options;
+  const { concurrency, perHost, timeout: seconds, retries, isCertificateChecked } = options;
+  const hosts = new Hosts(options);
   await using session = new ClientSession(null, {
     connector: new TCPConnector({ limit: concurrency, limitPerHost: perHost, ssl: isCertificateChecked }),
     headers: { 'User-Agent': `${AGENT}/1.0` },
     // No limit for the whole: that a request waits for its connection is no fault of the server.
     timeout: new ClientTimeout({ sockConnect: seconds, sockRead: seconds }),
+    middlewares: [new RetryMiddleware({ attempts: retries + 1, statuses: BUSY }), hosts],
   });
   await new TaskGroup().run((group) => {
-    new Crawl(options, findings, session, group).start(start);
+    new Crawl(options, findings, session, hosts, group).start(start);
   });
 }
 
@@ -45,18 +56,19 @@ class Crawl {
   readonly #options: Options;
   readonly #findings: Findings;
   readonly #session: ClientSession;
+  readonly #hosts: Hosts;
   readonly #group: TaskGroup;
   readonly #errands = new Map<string, Errand>();
-  readonly #hosts = new Map<string, Host>();
   /** Pages whose links are known, so that none is reported twice when redirects lead to it. */
   readonly #read = new Set<string>();
   /** The site: where the first page is in the end. */
   #origin = '';
 
-  constructor(options: Options, findings: Findings, session: ClientSession, group: TaskGroup) {
+  constructor(options: Options, findings: Findings, session: ClientSession, hosts: Hosts, group: TaskGroup) {
     this.#options = options;
     this.#findings = findings;
     this.#session = session;
+    this.#hosts = hosts;
     this.#group = group;
   }
 
@@ -104,14 +116,14 @@ class Crawl {
 
   async #run(errand: Errand): Promise<void> {
     const { target } = errand;
-    const host = this.#hostOf(target.url);
+    const host = this.#hosts.of(target.url);
     await host.places.run(async () => {
-      if (!(await host.robots()).allows(target.url)) {
+      if (!(await host.robots(this.#session)).allows(target.url)) {
         target.skipped = 'robots.txt';
         return;
       }
       try {
-        target.answer = (await this.#probe(errand, host)) ?? (await this.#get(errand, host));
+        target.answer = (await this.#probe(errand)) ?? (await this.#get(errand));
       } catch (error) {
         target.answer = failureOf(error, target.url, this.#options);
       }
@@ -121,12 +133,10 @@ class Crawl {
   }
 
   /** What HEAD says; null if it says too little, and GET may say more. */
-  async #probe({ target, mode }: Errand, host: Host): Promise<Answer | null> {
+  async #probe({ target, mode }: Errand): Promise<Answer | null> {
     if (mode !== 'probe') return null;
     try {
-      const answer = await this.#ask('HEAD', target.url, host, (response) =>
-        answerOf(response, this.#options),
-      );
+      const answer = await this.#ask('HEAD', target.url, (response) => answerOf(response, this.#options));
       return answer.problem === null ? answer : null;
     } catch (error) {
       if (mayHelp(error)) return null;
@@ -134,8 +144,8 @@ class Crawl {
     }
   }
 
-  async #get(errand: Errand, host: Host): Promise<Answer> {
-    return await this.#ask('GET', errand.target.url, host, async (response) => {
+  async #get(errand: Errand): Promise<Answer> {
+    return await this.#ask('GET', errand.target.url, async (response) => {
       const answer = answerOf(response, this.#options);
       if (errand.target === this.#findings.start.target) this.#origin = response.url.origin;
       const isPage = /^(text\/html|application\/xhtml\+xml)$/.test(response.contentType);
@@ -145,14 +155,7 @@ class Crawl {
     });
   }
 
-  /** Ask when it is our turn. */
-  async #ask<T>(
-    method: string,
-    url: URL,
-    host: Host,
-    body: (response: ClientResponse) => T | Promise<T>,
-  ): Promise<T> {
-    await host.turn();
+  async #ask<T>(method: string, url: URL, body: (response: ClientResponse) => T | Promise<T>): Promise<T> {
     const { maxRedirects, headers } = this.#options;
     // One more than we follow, which is the one that fails.
     const options = { allowRedirects: true, maxRedirects: maxRedirects + 1 };
@@ -182,15 +185,6 @@ class Crawl {
     if (url === null) return { url: href, element, text, target: null };
     errand.links.push({ url, element });
     return { url: url.href, element, text, target: this.#follow(url, element, errand.depth + 1) };
-  }
-
-  #hostOf({ origin }: URL): Host {
-    let host = this.#hosts.get(origin);
-    if (host === undefined) {
-      host = new Host(origin, this.#session, this.#options);
-      this.#hosts.set(origin, host);
-    }
-    return host;
   }
 }
 

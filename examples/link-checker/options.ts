@@ -23,7 +23,7 @@ How it asks
   --per-host N          of them to one host (default 4)
   --delay SECONDS       between two requests to a host (default 0; a longer Crawl-delay counts)
   --timeout SECONDS     for an answer, and for the rest of a page (default 10)
-  --retries N           when a server is busy or does not answer (default 2)
+  --retries N           when a server is busy or does not answer (default 1)
   --max-redirects N     of one link (default 10)
   --header 'NAME: TEXT' sent to the site itself; may be given several times
   --insecure            do not check certificates
@@ -100,7 +100,7 @@ export function parseOptions(args: readonly string[]): Options | null {
     perHost: countOf('--per-host', values['per-host'], 4, 1),
     delay: numberOf('--delay', values.delay, 0),
     timeout: numberOf('--timeout', values.timeout, 10, 0.001),
-    retries: countOf('--retries', values.retries, 2),
+    retries: countOf('--retries', values.retries, 1),
     maxRedirects: countOf('--max-redirects', values['max-redirects'], 10),
     headers: (values.header ?? []).map(headerOf),
     isCertificateChecked: !values.insecure,
