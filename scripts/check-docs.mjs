@@ -32,7 +32,13 @@ function samplesOf(file) {
     const promised = next?.info === 'text' && text.slice(block.end, next.start).trim() === '';
     const place = `${file}:${block.line}`;
     const before = /^import /m.test(block.code) ? '' : common;
-    return { ...block, before, place, name: place.replaceAll(/[^\w]/g, '_'), output: promised ? next.code : null };
+    return {
+      ...block,
+      before,
+      place,
+      name: place.replaceAll(/[^\w]/g, '_'),
+      output: promised ? next.code : null,
+    };
   });
 }
 
@@ -41,7 +47,10 @@ async function compile(samples) {
   rmSync(outDir, { recursive: true, force: true });
   mkdirSync(outDir, { recursive: true });
   for (const { name, before, code, line } of samples) {
-    writeFileSync(path.join(outDir, `${name}.ts`), `${'\n'.repeat(line - 1)}${before}\n${code}\nexport {};\n`);
+    writeFileSync(
+      path.join(outDir, `${name}.ts`),
+      `${'\n'.repeat(line - 1)}${before}\n${code}\nexport {};\n`,
+    );
   }
   const config = {
     extends: path.join(root, 'tsconfig.base.json'),
