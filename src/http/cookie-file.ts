@@ -46,33 +46,46 @@ export function writeCookies(filePath: string | URL, cookies: Iterable<SavedCook
 export function readCookies(filePath: string | URL): SavedCookie[] {
   const text = readFileSync(filePath, 'utf8');
   try {
-    return Object.entries(JSON.parse(text) as object).flatMap(([place, named]) => {
-      const bar = place.indexOf('|');
-      const domain = place.slice(0, bar);
-      const path = place.slice(bar + 1);
-      return Object.entries(named as object).map(([name, data]) => readCookie(domain, path, name, data));
+    return entriesOf(JSON.parse(text)).flatMap(([place, named]) => {
+      const [domain, path] = splitPlace(place);
+      return entriesOf(named).map(([name, data]) => readCookie(domain, path, name, data));
     });
   } catch (cause) {
-    if (!(cause instanceof SyntaxError || cause instanceof TypeError || cause instanceof CookieError))
-      throw cause;
+    const isOurs = cause instanceof SyntaxError || cause instanceof TypeError || cause instanceof CookieError;
+    if (!isOurs) throw cause;
     throw new RangeError(`${quote(String(filePath))} is not a file of cookies`, { cause });
   }
 }
 
 function readCookie(domain: string, path: string, name: string, data: unknown): SavedCookie {
-  const fields = new Map(Object.entries(data as object));
-  const textOf = (field: string): string => {
-    const text: unknown = fields.get(field);
-    if (typeof text !== 'string') throw new TypeError(`a cookie needs a ${field}`);
-    return text;
-  };
-  const morsel = new Morsel()._restore(textOf('key'), textOf('value'), textOf('coded_value'));
-  for (const [field, value] of fields) {
-    if (isAttribute(field) && !RELATIVE.has(field)) morsel.attributes.set(field, value);
+  const fields = new Map(entriesOf(data));
+  const [key, value, codedValue] = ['key', 'value', 'coded_value'].map((field) => toText(fields.get(field)));
+  const morsel = new Morsel()._restore(key as string, value as string, codedValue as string);
+  for (const [field, given] of fields) {
+    if (!isAttribute(field) || RELATIVE.has(field)) continue;
+    morsel.attributes.set(field, given === true || toText(given));
   }
   const isHostOnly = fields.get('host_only') === true;
   // The jar finds out again that it is for the host alone.
   if (isHostOnly) morsel.attributes.delete('domain');
-  const expires = Number(fields.get('expires_timestamp') ?? Number.POSITIVE_INFINITY) * 1000;
-  return { domain, path, name, morsel, isHostOnly, expires };
+  const timestamp = fields.get('expires_timestamp') ?? Number.POSITIVE_INFINITY;
+  if (typeof timestamp !== 'number') throw new TypeError(`${String(timestamp)} is no time`);
+  return { domain, path, name, morsel, isHostOnly, expires: timestamp * 1000 };
+}
+
+function splitPlace(place: string): [domain: string, path: string] {
+  const bar = place.indexOf('|');
+  if (bar < 0) throw new TypeError(`${quote(place)} is no domain and path`);
+  return [place.slice(0, bar), place.slice(bar + 1)];
+}
+
+function entriesOf(value: unknown): [string, unknown][] {
+  const isRecord = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isRecord) throw new TypeError(`${String(value)} is no object`);
+  return Object.entries(value);
+}
+
+function toText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw new TypeError(`${String(value)} is no text`);
 }
