@@ -130,7 +130,7 @@ export class Exchange {
     const { allowRedirects = true } = this.#options;
     for (;;) {
       const response = yield* this.#sendTwice();
-      const cookies = response.headers.getall('set-cookie');
+      const cookies = response._headersOf('set-cookie');
       if (cookies.length > 0) this.#session.cookieJar.updateCookiesFromHeaders(cookies, response.url);
       if (!allowRedirects || !REDIRECTS.has(response.status)) return response;
       if (this.#traces.length > 0) {

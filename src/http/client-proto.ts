@@ -20,43 +20,10 @@ import {
   InvalidHeader,
   TransferEncodingError,
 } from './http-exceptions.ts';
-import type { HttpVersion } from './http-writer.ts';
-import { CIMultiDict } from './multidict.ts';
+import { ResponseHead } from './response-head.ts';
 import { type FlowControl, StreamReader } from './streams.ts';
 
-export { BadHttpMessage };
-
-/** What the first part of a response says. */
-export class ResponseHead {
-  readonly status: number;
-  readonly reason: string;
-  readonly version: HttpVersion;
-  /** Name, value, name, value, … as they came. */
-  readonly rawHeaders: readonly Buffer[];
-  /** The socket after the change to another protocol, which `connection.close` closes. */
-  readonly upgraded: Duplex | null;
-  #headers: CIMultiDict | null = null;
-
-  constructor(
-    status: number,
-    reason: string,
-    version: HttpVersion,
-    rawHeaders: readonly Buffer[],
-    upgraded: Duplex | null,
-  ) {
-    this.status = status;
-    this.reason = reason;
-    this.version = version;
-    this.rawHeaders = rawHeaders;
-    this.upgraded = upgraded;
-  }
-
-  /** Decoded when somebody asks. */
-  get headers(): CIMultiDict {
-    this.#headers ??= decodeHeaders(this.rawHeaders);
-    return this.#headers;
-  }
-}
+export { BadHttpMessage, type ResponseHead };
 
 /** How a response is to be received. */
 export interface ResponseParams extends WireLimits {
@@ -159,7 +126,7 @@ export class ResponseHandler implements WireHandler, FlowControl {
 
   #setHead(status: number, reason: string, rawHeaders: Buffer[], upgraded: Duplex | null): void {
     const { version } = this.#wire as Wire;
-    const head = new ResponseHead(status, decodeText(reason), version, rawHeaders, upgraded);
+    const head = new ResponseHead(status, reason, version, rawHeaders, upgraded);
     const error = this.#examine(head);
     if (error !== null) {
       this.fail(error);
@@ -172,35 +139,23 @@ export class ResponseHandler implements WireHandler, FlowControl {
 
   /** Look for the few headers that matter here. Returns what must not be. */
   #examine(head: ResponseHead): Error | null {
-    const { rawHeaders } = head;
-    const wrong = findNul(rawHeaders);
+    const wrong = head.findNul();
     if (wrong !== null) return new InvalidHeader(wrong);
-    let encoding = '';
-    let hasLength = false;
-    for (let i = 0; i < rawHeaders.length; i += 2) {
-      // Those of other lengths are not even decoded.
-      const { length } = rawHeaders[i] as Buffer;
-      if (length !== 14 && length !== 16 && length !== 17) continue;
-      const name = (rawHeaders[i] as Buffer).toString('latin1').toLowerCase();
-      const value = (): string => (rawHeaders[i + 1] as Buffer).toString('latin1').trim().toLowerCase();
-      if (name === 'content-length') {
-        hasLength = true;
-      } else if (name === 'content-encoding') {
-        // Two of them are a chain, too.
-        encoding += encoding === '' ? value() : `, ${value()}`;
-      } else if (name === 'transfer-encoding') {
-        if (this.isChunked && value().endsWith('chunked')) {
-          return new BadHttpMessage("Duplicate 'Transfer-Encoding' header found.");
-        }
-        this.isChunked ||= value().endsWith('chunked');
-      }
-    }
+    const transferEncodings = head.getall('transfer-encoding').filter((value) => CHUNKED.test(value));
+    if (transferEncodings.length > 1)
+      return new BadHttpMessage("Duplicate 'Transfer-Encoding' header found.");
+    this.isChunked = transferEncodings.length === 1;
     if (head.upgraded !== null) return null;
+    // Two of them are a chain, too.
+    const encoding = head.getall('content-encoding').join(', ').trim().toLowerCase();
     if (this.#params.autoDecompress && isDecodable(encoding)) this.#decompressor = this.#decompress(encoding);
-    const isFramed = hasLength || this.isChunked || head.status === 204 || head.status === 304;
     // A 101 that leads nowhere is an answer without body, too, and the end of the connection.
-    if ((!isFramed && !this.#params.readUntilEof) || head.status === 101) this.#endWithoutBody();
+    if (head.status === 101 || (!this.#params.readUntilEof && !this.#isFramed(head))) this.#endWithoutBody();
     return null;
+  }
+
+  #isFramed({ status, headers }: ResponseHead): boolean {
+    return this.isChunked || status === 204 || status === 304 || headers.has('content-length');
   }
 
   #endWithoutBody(): void {
@@ -378,34 +333,8 @@ export class ResponseHandler implements WireHandler, FlowControl {
   }
 }
 
-/** Names and values as they came, in order. */
-function decodeHeaders(raw: readonly Buffer[]): CIMultiDict {
-  const headers = new CIMultiDict();
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const value = raw[i + 1] as Buffer;
-    headers.add((raw[i] as Buffer).toString('latin1'), value.toString('utf8', 0, endOfValue(value)));
-  }
-  return headers;
-}
-
-// The parser leaves out white space before the value, but not after it.
-function endOfValue(value: Buffer): number {
-  let end = value.length;
-  while (end > 0 && (value[end - 1] === 0x20 || value[end - 1] === 0x09)) end--;
-  return end;
-}
-
-const NOT_ASCII = /[\x80-\xff]/;
-
-/** UTF-8 that was taken for Latin-1. */
-function decodeText(text: string): string {
-  return NOT_ASCII.test(text) ? Buffer.from(text, 'latin1').toString() : text;
-}
-
-/** The first that has a NUL, which the lenient parser lets through; or null. */
-function findNul(raw: readonly Buffer[]): Buffer | null {
-  return raw.find((value) => value.includes(0)) ?? null;
-}
+/** The last of the codings of a body. */
+const CHUNKED = /(^|,)\s*chunked\s*$/i;
 
 const codeOf = (error: Error): string => (error as NodeJS.ErrnoException).code ?? '';
 const isBadMessage = (error: Error): boolean =>

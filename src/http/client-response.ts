@@ -132,6 +132,11 @@ export class ClientResponse {
     return this.#headers;
   }
 
+  /** @internal The values of one header, whose name is given in lower case; the others are not looked at. */
+  _headersOf(name: string): string[] {
+    return this.#head.getall(name);
+  }
+
   /** The headers as bytes. */
   get rawHeaders(): readonly (readonly [name: Buffer, value: Buffer])[] {
     const { rawHeaders } = this.#head;
@@ -201,13 +206,13 @@ export class ClientResponse {
   }
 
   get #contentType(): MimeType {
-    this.#mimetype ??= parseMimetype(this.#head.headers.get('content-type') ?? '');
+    this.#mimetype ??= parseMimetype(this.#head.getall('content-type')[0] ?? '');
     return this.#mimetype;
   }
 
   /** The `Content-Length` header, which counts the bytes as sent; null without one. */
   get contentLength(): number | null {
-    const text = this.#head.headers.get('content-length');
+    const text = this.#head.getall('content-length')[0] ?? null;
     return text === null ? null : Number(text);
   }
 
