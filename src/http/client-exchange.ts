@@ -256,6 +256,7 @@ export class Exchange {
       sockRead: this.#limits.sockRead,
       autoDecompress: options.autoDecompress ?? session.autoDecompress,
       readBufsize: options.readBufsize ?? session._readBufsize,
+      maxBodySize: options.maxBodySize === undefined ? session._maxBodySize : options.maxBodySize,
       maxLineSize: options.maxLineSize ?? session._maxLineSize,
       maxFieldSize: options.maxFieldSize ?? session._maxFieldSize,
       maxHeaders: options.maxHeaders ?? session._maxHeaders,

@@ -34,11 +34,16 @@ interface CommonOptions {
   autoDecompress?: boolean | undefined;
   /** Bytes of a body that may wait to be read before the server is held up (at twice as many). Default 64 KiB. */
   readBufsize?: number | undefined;
-  /** Bytes of the status line. Default 8190. */
+  /**
+   * Bytes that the body of a response may have when it is decompressed; reading a larger one fails with
+   * ClientPayloadError, and its connection is closed. Default null: any number. aiohttp has no such option.
+   */
+  maxBodySize?: number | null | undefined;
+  /** Bytes of the reason phrase. Default 8190. */
   maxLineSize?: number | undefined;
   /** Bytes of a header's name and value. Default 8190. */
   maxFieldSize?: number | undefined;
-  /** Headers of a response. Default 128. */
+  /** Headers and trailers of a response. Default 128. */
   maxHeaders?: number | undefined;
 }
 

@@ -62,6 +62,7 @@ export class ClientSession {
   /** @internal */ readonly _proxy: string | URL | null;
   /** @internal */ readonly _proxyAuth: BasicAuth | null;
   /** @internal */ readonly _readBufsize: number;
+  /** @internal */ readonly _maxBodySize: number | null;
   /** @internal */ readonly _maxLineSize: number;
   /** @internal */ readonly _maxFieldSize: number;
   /** @internal */ readonly _maxHeaders: number;
@@ -99,6 +100,7 @@ export class ClientSession {
     this._proxy = options.proxy ?? null;
     this._proxyAuth = options.proxyAuth ?? null;
     this._readBufsize = options.readBufsize ?? 2 ** 16;
+    this._maxBodySize = options.maxBodySize ?? null;
     this._maxLineSize = options.maxLineSize ?? 8190;
     this._maxFieldSize = options.maxFieldSize ?? 8190;
     this._maxHeaders = options.maxHeaders ?? 128;

@@ -108,7 +108,8 @@ export class Decompressor {
   /** What the stream has been given. */
   #given = 0;
   #members = 0;
-  #isBusy = false;
+  /** What it has in hands. */
+  #current: Buffer | null = null;
   #isStarted = false;
   #isPaused = false;
   #isComplete = false;
@@ -124,7 +125,7 @@ export class Decompressor {
     if (chunk.length === 0 || this.#isOver) return true;
     this.#waiting.push(chunk);
     this.#waitingSize += chunk.length;
-    if (this.#isStarted && !this.#isBusy) this.#next();
+    if (this.#isStarted && this.#current === null) this.#next();
     return this.#waitingSize < HIGH_WATER;
   }
 
@@ -132,7 +133,7 @@ export class Decompressor {
   end(): void {
     this.#isComplete = true;
     if (this.#waitingSize === 0 && this.#stream === null) this.#finish();
-    else if (this.#isStarted && !this.#isBusy) this.#next();
+    else if (this.#isStarted && this.#current === null) this.#next();
   }
 
   /** Somebody wants to read. */
@@ -200,35 +201,38 @@ export class Decompressor {
       return;
     }
     const stream = (this.#stream ??= this.#open(chunk));
-    this.#isBusy = true;
+    this.#current = chunk;
     this.#given += chunk.length;
     stream.write(chunk, (error) => {
       if (error || stream !== this.#stream) return;
-      const rest = this.#given - (stream as Transform & { bytesWritten: number }).bytesWritten;
-      if (rest > 0) this.#endMember(stream, chunk, chunk.subarray(chunk.length - rest));
-      else this.#taken(chunk.length);
+      // It has come to its end within the chunk; gunzip says so only if it is told that no more comes.
+      if (restOf(stream, this.#given) > 0) stream.end();
+      else this.#take(chunk.length);
     });
   }
 
-  #taken(size: number): void {
-    this.#isBusy = false;
+  /** So many bytes of those that waited are done with. */
+  #take(size: number): void {
+    this.#current = null;
     const wasFull = this.#waitingSize >= HIGH_WATER;
     this.#waitingSize -= size;
     if (wasFull && this.#waitingSize < HIGH_WATER) this.#sink.drained();
-    if (!this.#isOver && !this.#isBusy) this.#next();
+    if (!this.#isOver && this.#current === null) this.#next();
   }
 
-  // The stream has come to its end within a chunk. What is left may be compressed by itself, or is none of it.
-  #endMember(stream: Transform, chunk: Buffer, rest: Buffer): void {
-    stream.removeAllListeners('end').on('end', () => {
-      if (this.#isOver) return;
-      this.#stream = null;
-      this.#given = 0;
-      this.#waiting.unshift(rest);
-      this.#waitingSize += rest.length;
-      this.#taken(chunk.length);
-    });
-    stream.end();
+  // What is left of the last chunk may be compressed by itself, or does not belong here.
+  #onEnd(stream: Transform): void {
+    if (this.#isOver) return;
+    const rest = restOf(stream, this.#given);
+    const chunk = this.#current;
+    if (rest === 0 || chunk === null) {
+      this.#finish();
+      return;
+    }
+    this.#stream = null;
+    this.#given = 0;
+    this.#waiting.unshift(chunk.subarray(chunk.length - rest));
+    this.#take(chunk.length - rest);
   }
 
   #open(first: Buffer): Transform {
@@ -239,11 +243,16 @@ export class Decompressor {
     }
     stream
       .on('data', (chunk: Buffer) => this.#sink.data(chunk))
-      .on('end', () => this.#finish())
+      .on('end', () => this.#onEnd(stream))
       .on('error', (error) => this.#fail(error));
     if (this.#isPaused) stream.pause();
     return stream;
   }
+}
+
+/** How many of `given` bytes a stream has left over. */
+function restOf(stream: Transform, given: number): number {
+  return given - (stream as Transform & { bytesWritten: number }).bytesWritten;
 }
 
 const INFO = { info: true, maxOutputLength: SMALL_OUTPUT };
