@@ -26,6 +26,7 @@ import {
 import { CIMultiDict } from './multidict.ts';
 import { netrcAuth } from './netrc.ts';
 import { JsonBytesPayload, JsonPayload, type Payload } from './payload.ts';
+import { ownOptions } from './helpers.ts';
 import { addQuery } from './query.ts';
 import { checkSsl } from './tls.ts';
 import { sendTraces, Trace } from './tracing.ts';
@@ -71,7 +72,8 @@ export class Exchange {
   /** A redirect has led to another origin. */
   #isElsewhere = false;
 
-  constructor(session: ClientSession, method: string, url: string | URL, options: InternalRequestOptions) {
+  constructor(session: ClientSession, method: string, url: string | URL, given: InternalRequestOptions) {
+    const options = ownOptions(given);
     this.#session = session;
     this.#connector = session._openConnector();
     if (options.signal?.aborted) throw new CancelledError(options.signal.reason);

@@ -5,6 +5,7 @@ import { CancelledError, TimeoutError } from '../core/exceptions.ts';
 import type { Future } from '../core/futures.ts';
 import { timeoutAt } from '../core/timeouts.ts';
 import type { Delay, Gen } from '../core/types.ts';
+import { followAbort } from './abort.ts';
 import { waitOutside } from './helpers.ts';
 
 function limit(delay: Delay | null | undefined, name: string): number | null {
@@ -108,23 +109,30 @@ export class RequestTimer {
     this.#check();
     this.#waiting = future;
     const group = this.#when === null ? null : join(this.#loop, this.#when, this);
-    const abort = (): void => this.#abort();
-    this.#signal?.addEventListener('abort', abort);
+    const unfollow = this.#signal === undefined ? null : followAbort(this.#signal, () => this.#abort());
     try {
       return yield* waitOutside(this.#loop, future);
     } finally {
       this.#waiting = null;
       group?.leave(this);
-      this.#signal?.removeEventListener('abort', abort);
+      unfollow?.();
     }
   }
 
   /** Run `body`, which may wait for anything. */
   *run<T>(body: () => Gen<T>): Gen<T> {
-    if (this.#when === null && this.#signal === undefined) return yield* body();
-    return yield* timeoutAt(this.#when)._runWith(function* () {
-      return yield* body();
-    }, this.#signal);
+    const signal = this.#signal;
+    if (this.#when === null && signal === undefined) return yield* body();
+    this.#check();
+    const aborter = signal === undefined ? undefined : new AbortController();
+    const unfollow = signal === undefined ? null : followAbort(signal, () => aborter?.abort(signal.reason));
+    try {
+      return yield* timeoutAt(this.#when)._runWith(function* () {
+        return yield* body();
+      }, aborter?.signal);
+    } finally {
+      unfollow?.();
+    }
   }
 
   #check(): void {

@@ -18,7 +18,13 @@ import type { BaseConnector } from './connector.ts';
 import { TCPConnector } from './tcp-connector.ts';
 import { CookieJar } from './cookiejar.ts';
 import { InvalidUrlClientError, NonHttpUrlClientError } from './exceptions.ts';
-import { contextManager, type ContextBody, isWeb, type RequestContextManager } from './helpers.ts';
+import {
+  contextManager,
+  type ContextBody,
+  isWeb,
+  ownOptions,
+  type RequestContextManager,
+} from './helpers.ts';
 import { type HttpVersion, HttpVersion11 } from './http-writer.ts';
 import { CIMultiDict, type LooseHeaders } from './multidict.ts';
 import type { AnyTraceConfig } from './tracing.ts';
@@ -76,7 +82,8 @@ export class ClientSession {
    * @throws RuntimeError without a running loop, or if the connector is of another one; RangeError for a base URL
    *   without the slash.
    */
-  constructor(baseUrl?: string | URL | null, options: SessionOptions = {}) {
+  constructor(baseUrl?: string | URL | null, given: SessionOptions = {}) {
+    const options = ownOptions(given);
     this.#loop = requireLoop();
     this.#baseUrl = baseUrl === null || baseUrl === undefined ? null : parseBaseUrl(baseUrl);
     this.headers = new CIMultiDict(options.headers);

@@ -56,6 +56,15 @@ export function contextManager<A extends unknown[], R>(
   return coroutine(opened) as (...args: A) => RequestContextManager<R>;
 }
 
+/** Objects without anything inherited, which V8 lays out as it does other instances. */
+const Bare = function () {} as unknown as new <T>() => T;
+Bare.prototype = Object.create(null) as object;
+
+/** The options that are an object's own: what somebody puts into `Object.prototype` is none. */
+export function ownOptions<T extends object>(options: T): T {
+  return Object.assign(new Bare<T>(), options);
+}
+
 /** Whether it can be asked for over HTTP, at least to begin with. */
 export function isWeb({ protocol }: URL): boolean {
   return protocol === 'http:' || protocol === 'https:' || protocol === 'ws:' || protocol === 'wss:';

@@ -1,5 +1,10 @@
 /** An HTTP client as aiohttp's, on Node. */
-export { AbstractCookieJar, type AbstractResolver, type ResolveResult } from './abc.ts';
+export {
+  AbstractCookieJar,
+  type AbstractResolver,
+  type AbstractStreamWriter,
+  type ResolveResult,
+} from './abc.ts';
 export { BasicAuth, encodeBasicAuth } from './auth.ts';
 export type { BodyIterator } from './body-iterator.ts';
 export { type BodyPartOptions, BodyPartReader } from './body-part-reader.ts';

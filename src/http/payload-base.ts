@@ -4,6 +4,7 @@ import type { Coroutine, Gen } from '../core/types.ts';
 import type { AbstractStreamWriter } from './abc.ts';
 import { encodeText } from './charsets.ts';
 import { contentDispositionHeader, type DispositionOptions, safeHeader } from './content-disposition.ts';
+import { ownOptions } from './helpers.ts';
 import { guessFileType } from './mimetypes.ts';
 import { CIMultiDict, type LooseHeaders } from './multidict.ts';
 
@@ -40,7 +41,7 @@ export abstract class Payload {
 
   /** @throws RangeError for a content type with control characters. */
   constructor(value: unknown, options: PayloadOptions = {}) {
-    const { contentType, filename, encoding, headers } = options;
+    const { contentType, filename, encoding, headers } = ownOptions(options);
     this.value = value;
     this.encoding = encoding ?? null;
     this.filename = filename ?? null;
