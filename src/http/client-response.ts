@@ -340,6 +340,26 @@ export class ClientResponse {
   }
 
   /**
+   * The response as one of the web, with its body as a stream. Ours, not aiohttp's.
+   *
+   * @returns a `Response` that is read in place of this one: the connection is given back at the end of its body, or
+   *   when that is cancelled.
+   * @throws TypeError if the body was read already, or the response released.
+   */
+  toWeb(): Response {
+    if (this.#isReleased || this.#body !== null) throw new TypeError('the body was read already');
+    const { status, reason: statusText, url, history } = this;
+    const isBodiless = status === 204 || status === 205 || status === 304 || this.method === 'HEAD';
+    const headers = [...this.headers] as [string, string][];
+    const body = isBodiless ? null : this.content._toWeb(() => this.close());
+    const response = new Response(body, { status, statusText, headers });
+    // What only `fetch` can set otherwise.
+    Object.defineProperty(response, 'url', { value: url.href });
+    Object.defineProperty(response, 'redirected', { value: history.length > 0 });
+    return response;
+  }
+
+  /**
    * Run `body(this)`, then release the response, and give the body's value.
    *
    * Source: aiohttp 3.14 `async with response`.
