@@ -344,6 +344,7 @@ export class ClientRequest {
       url,
       encoding: this.compress,
       contentLength: length === null ? null : Number(length),
+      waits: this.#expect100,
       onChunkSent:
         traces.length === 0
           ? null

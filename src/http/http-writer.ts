@@ -168,7 +168,16 @@ export class StreamWriter implements AbstractStreamWriter, AsyncIterable<Uint8Ar
     if (this.#isEof || this.#isClosed) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve) => {
       this.#wanted = resolve;
+      this.#wake();
     });
+  }
+
+  /** @internal Wait until the engine asks for the first piece. */
+  *_asked(): Gen<void> {
+    while (this.#wanted === null && !this.#isClosed) {
+      this.#drained ??= this.#loop.createFuture<void>();
+      yield* waitOutside(this.#loop, this.#drained);
+    }
   }
 
   /** @internal Nobody takes what is written any more. */

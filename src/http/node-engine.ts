@@ -142,8 +142,12 @@ class Exchange {
     try {
       for await (const chunk of body) {
         if (chunk.length === 0 || request.write(chunk)) continue;
-        await new Promise((resolve) => {
-          request.once('drain', resolve).once('close', resolve);
+        await new Promise<void>((resolve) => {
+          const proceed = (): void => {
+            request.off('drain', proceed).off('close', proceed);
+            resolve();
+          };
+          request.on('drain', proceed).on('close', proceed);
         });
       }
       request.end();

@@ -13,6 +13,8 @@ export interface UploadOptions extends StreamWriterOptions {
   readonly url: URL;
   /** Bytes to send at most; null for all. */
   readonly contentLength: number | null;
+  /** Touch the body only when the engine asks for it: the server may not want it. */
+  readonly waits: boolean;
   /** Hears of the error that ended it. */
   readonly onFail: (error: Error) => void;
 }
@@ -60,10 +62,11 @@ export class Upload {
 const write = /* @__PURE__ */ coroutine(function* writeBody(
   upload: Upload,
   body: Payload,
-  { contentLength, url, onFail }: UploadOptions,
+  { contentLength, url, waits, onFail }: UploadOptions,
 ): Gen<void> {
   const { writer } = upload;
   try {
+    if (waits) yield* writer._asked();
     yield* body._write(writer, contentLength);
     yield* writer._writeEof();
   } catch (error) {
