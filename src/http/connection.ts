@@ -56,7 +56,8 @@ export class Connection {
   _fail(error: ClientConnectionError): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#handler?.fail(error);
+    // A response that is there is read to its end, even if the connection cannot serve another request.
+    if (this.#handler?.isComplete !== true) this.#handler?.fail(error);
     this.#channel.destroy(error);
     this.#leave();
   }

@@ -3,7 +3,7 @@ import asyncio
 import hashlib
 import sys
 
-from aiohttp import MultipartWriter, WSMsgType, web
+from aiohttp import MultipartReader, MultipartWriter, WSMsgType, web
 
 MIB = 1024 * 1024
 
@@ -54,7 +54,7 @@ async def take_apart(reader):
         part = await reader.next()
         if part is None:
             return parts
-        if hasattr(part, "next"):
+        if isinstance(part, MultipartReader):
             parts.append({"parts": await take_apart(part)})
             continue
         data = await part.read(decode=True)
