@@ -87,7 +87,8 @@ export class Exchange {
     this.#skipAutoHeaders = session._mergeSkipped(options.skipAutoHeaders);
     const proxy = options.proxy ?? session._proxy;
     this.#proxy = proxy === null ? null : parseProxy(proxy);
-    this.#proxyHeaders = this.#proxy === null ? null : session._mergeHeaders(options.proxyHeaders);
+    // None of the session's, which are for the origins: the proxy must not learn their secrets.
+    this.#proxyHeaders = options.proxyHeaders ? new CIMultiDict(options.proxyHeaders) : null;
     this.#limits = toClientTimeout(options.timeout, session.timeout);
     this.#timer = new RequestTimer(this.#connector._loop, this.#limits, options.signal);
   }
