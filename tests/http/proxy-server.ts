@@ -110,6 +110,11 @@ export class ProxyServer {
     socket.once('close', () => onward.destroy());
   }
 
+  /** Resolves when all its connections have ended. */
+  async drained(): Promise<void> {
+    while (this.sockets.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = once(this.#server, 'close');
     this.#server.close();

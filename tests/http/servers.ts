@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
+import type { TlsOptions } from 'node:tls';
 import {
   type AddressInfo,
   createServer as createRawServer,
@@ -60,7 +61,7 @@ export function serve(handler: RequestListener): Promise<Site> {
 }
 
 /** The same with TLS. */
-export function serveSecurely(handler: RequestListener, tls: { key: string; cert: string }): Promise<Site> {
+export function serveSecurely(handler: RequestListener, tls: TlsOptions): Promise<Site> {
   return listen(createSecureServer(tls, handler), 'https');
 }
 

@@ -1,16 +1,28 @@
 import assert from 'node:assert/strict';
+import { createHash, X509Certificate } from 'node:crypto';
 import { describe, it } from 'node:test';
+import {
+  createSecureContext,
+  createServer as createTlsServer,
+  type SecureVersion,
+  type TLSSocket,
+} from 'node:tls';
 import { run } from 'asyncio-ts';
 import {
+  type AbstractResolver,
   ClientConnectorCertificateError,
   ClientConnectorError,
   ClientConnectorSSLError,
   ClientSession,
   ClientSSLError,
+  Fingerprint,
+  ServerFingerprintMismatch,
+  type SslOption,
   TCPConnector,
 } from 'asyncio-ts/http';
-import '../support/leaks.ts';
+import { takeWarnings } from '../support/leaks.ts';
 import { cert, key } from './certificate.ts';
+import { ProxyServer } from './proxy-server.ts';
 import { type Echo, echo, serve, serveSecurely } from './servers.ts';
 
 describe('TLS', () => {
@@ -89,4 +101,260 @@ describe('TLS', () => {
       assert.equal(answer?.url, '/end');
       assert.doesNotMatch(JSON.stringify(answer), /secret/);
     }));
+});
+
+/** The names that clients ask for, and the versions that they speak. */
+async function serveTls(versions: { minVersion?: SecureVersion; maxVersion?: SecureVersion } = {}) {
+  const asked: (string | false | null)[] = [];
+  const site = await serveSecurely(
+    (request, response) => {
+      const { servername, alpnProtocol } = request.socket as TLSSocket & { servername: string | false };
+      asked.push(servername);
+      response.end(`${(request.socket as TLSSocket).getProtocol()} ${alpnProtocol}`);
+    },
+    { key, cert, ...versions },
+  );
+  return { site, asked };
+}
+
+const text = (session: ClientSession, url: string, options = {}): Promise<string> =>
+  session
+    .get(url, options)
+    .run((response) => response.text())
+    .toPromise();
+
+describe('the ssl option', () => {
+  it('takes a SecureContext', () =>
+    run(async () => {
+      const { site } = await serveTls();
+      await using _ = site;
+      const ssl = createSecureContext({ ca: cert });
+      await using session = new ClientSession(site.url, { connector: new TCPConnector({ ssl }) });
+      assert.equal(await text(session, 'x'), 'TLSv1.3 http/1.1');
+      await using other = new ClientSession(site.url);
+      assert.equal(await text(other, 'x', { ssl }), 'TLSv1.3 http/1.1');
+      await assert.rejects(async () => await other.get('x', { ssl: createSecureContext() }), ClientSSLError);
+    }));
+
+  it('of a request counts for more than that of the connector', () =>
+    run(async () => {
+      const { site } = await serveTls();
+      await using _ = site;
+      const connector = new TCPConnector({ ssl: false });
+      assert.equal(connector.ssl, false);
+      await using session = new ClientSession(site.url, { connector });
+      await text(session, 'x');
+      await assert.rejects(
+        async () => await session.get('x', { ssl: createSecureContext() }),
+        ClientConnectorCertificateError,
+      );
+    }));
+
+  it('is refused for what is none of its forms', () =>
+    run(async () => {
+      for (const [wrong, shown] of [
+        [123, '123'],
+        ['yes', "'yes'"],
+        [[], '[]'],
+      ]) {
+        const message = `ssl should be SSLContext, bool, Fingerprint or None, got ${shown} instead.`;
+        assert.throws(() => new TCPConnector({ ssl: wrong as unknown as SslOption }), {
+          name: 'TypeError',
+          message,
+        });
+        await using session = new ClientSession();
+        await assert.rejects(
+          async () => await session.get('https://localhost/', { ssl: wrong as unknown as SslOption }),
+          { name: 'TypeError', message },
+        );
+      }
+      await using connector = new TCPConnector({ ssl: null });
+      assert.equal(connector.ssl, true);
+    }));
+
+  it('S16: speaks TLS 1.2 at least, unless it says otherwise', () =>
+    run(async () => {
+      // Its ciphers are too weak for OpenSSL's default.
+      const old = {
+        minVersion: 'TLSv1' as const,
+        maxVersion: 'TLSv1.1' as const,
+        ciphers: 'DEFAULT@SECLEVEL=0',
+      };
+      const { site } = await serveTls(old);
+      await using _ = site;
+      await using session = new ClientSession(site.url);
+      for (const ssl of [false, { ca: cert }, { ca: cert, minVersion: 'TLSv1.2' as const }]) {
+        await assert.rejects(async () => await session.get('x', { ssl }), ClientSSLError);
+      }
+      const weak = { ca: cert, minVersion: 'TLSv1' as const, ciphers: 'DEFAULT@SECLEVEL=0' };
+      assert.equal(await text(session, 'x', { ssl: weak }), 'TLSv1.1 http/1.1');
+    }));
+
+  it('S16: no variable of the environment switches the check off', () =>
+    run(async () => {
+      const { site } = await serveTls();
+      await using _ = site;
+      process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+      try {
+        await using session = new ClientSession(site.url);
+        for (const ssl of [true, {}, { rejectUnauthorized: undefined }, createSecureContext()]) {
+          await assert.rejects(
+            async () => await session.get('x', { ssl: ssl as SslOption }),
+            ClientConnectorCertificateError,
+          );
+        }
+      } finally {
+        delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
+        // Node's own, about the variable.
+        for (const { message } of takeWarnings()) assert.match(message, /NODE_TLS_REJECT_UNAUTHORIZED/);
+      }
+    }));
+
+  it('S14, GHSA-vmh5-mc38-953g: of one request is never another’s', () =>
+    run(async () => {
+      const { site } = await serveTls();
+      await using _ = site;
+      await using session = new ClientSession(site.url);
+      const trusting = { ca: cert };
+      const alike = { ca: cert };
+      for (const ssl of [trusting, alike, false, trusting, alike, false]) await text(session, 'x', { ssl });
+      assert.equal(site.connections, 3);
+      await assert.rejects(async () => await session.get('x'), ClientConnectorCertificateError);
+      await assert.rejects(
+        async () => await session.get('x', { ssl: { ca: [] } }),
+        ClientConnectorCertificateError,
+      );
+      // Each option that Node knows has its effect.
+      const refusing = {
+        ca: cert,
+        checkServerIdentity: () => Object.assign(new Error('no'), { code: 'CERT_NO' }),
+      };
+      await assert.rejects(async () => await session.get('x', { ssl: refusing }), { code: 'CERT_NO' });
+      const version = { ca: cert, maxVersion: 'TLSv1.2' as const };
+      assert.equal(await text(session, 'x', { ssl: version }), 'TLSv1.2 http/1.1');
+    }));
+
+  it('leads nowhere else by what it says of host, port and socket', () =>
+    run(async () => {
+      const { site } = await serveTls();
+      await using _ = site;
+      await using session = new ClientSession(site.url);
+      const ssl = { ca: cert, host: 'example.com', port: 1, path: '/nowhere', socket: undefined };
+      assert.match(await text(session, 'x', { ssl }), /TLS/);
+    }));
+});
+
+describe('the name in the handshake', () => {
+  it('is the host’s, and never an address', () =>
+    run(async () => {
+      const { site, asked } = await serveTls();
+      await using _ = site;
+      const resolver: AbstractResolver = {
+        resolve: async (hostname, port = 0) => [
+          { hostname, host: '127.0.0.1', port, family: 4, proto: 0, flags: 0 },
+        ],
+        close: async () => {},
+      };
+      const connector = new TCPConnector({ ssl: { ca: cert }, resolver });
+      await using session = new ClientSession(null, { connector });
+      const { port } = new URL(site.url);
+      await text(session, `https://localhost:${port}/`);
+      await text(session, `https://localhost.:${port}/`);
+      await text(session, `https://127.0.0.1:${port}/`);
+      await text(session, `https://127.0.0.1:${port}/`, { serverHostname: 'localhost' });
+      assert.deepEqual(asked, ['localhost', 'localhost', false, 'localhost']);
+    }));
+
+  it('serverHostname is what the certificate must be for', () =>
+    run(async () => {
+      const { site, asked } = await serveTls();
+      await using _ = site;
+      await using session = new ClientSession(site.url, {
+        connector: new TCPConnector({ ssl: { ca: cert } }),
+      });
+      await assert.rejects(async () => await session.get('x', { serverHostname: 'example.com' }), {
+        name: 'ClientConnectorCertificateError',
+        code: 'ERR_TLS_CERT_ALTNAME_INVALID',
+      });
+      assert.equal(asked.length, 0);
+      // That of the options is overruled by that of the request.
+      const ssl = { ca: cert, servername: 'example.com' };
+      await text(session, 'x', { ssl, serverHostname: 'localhost' });
+      assert.deepEqual(asked, ['localhost']);
+    }));
+});
+
+describe('Fingerprint', () => {
+  const sha256 = createHash('sha256').update(new X509Certificate(cert).raw).digest();
+
+  it('is a SHA-256', () => {
+    assert.equal(new Fingerprint(sha256).fingerprint, sha256);
+    for (const length of [16, 20]) {
+      assert.throws(() => new Fingerprint(Buffer.alloc(length)), {
+        name: 'RangeError',
+        message: 'md5 and sha1 are insecure and not supported. Use sha256.',
+      });
+    }
+    for (const length of [0, 31, 33, 64]) {
+      assert.throws(() => new Fingerprint(Buffer.alloc(length)), {
+        name: 'RangeError',
+        message: 'fingerprint has invalid length',
+      });
+    }
+  });
+
+  it('lets one certificate through, vouched for or not, for a session or a request', () =>
+    run(async () => {
+      const { site } = await serveTls();
+      await using _ = site;
+      const right = new Fingerprint(sha256);
+      const wrong = new Fingerprint(createHash('sha256').digest());
+      await using session = new ClientSession(site.url);
+      assert.match(await text(session, 'x', { ssl: right }), /TLS/);
+      await using pinned = new ClientSession(site.url, { connector: new TCPConnector({ ssl: wrong }) });
+      await assert.rejects(async () => await pinned.get('x'), ServerFingerprintMismatch);
+      assert.match(await text(pinned, 'x', { ssl: right }), /TLS/);
+      // A request that does not check certificates is held to the connector's fingerprint all the same.
+      await assert.rejects(async () => await pinned.get('x', { ssl: false }), ServerFingerprintMismatch);
+      await assert.rejects(
+        async () => await session.get('x', { ssl: wrong }),
+        (error) => {
+          assert(error instanceof ServerFingerprintMismatch);
+          assert.deepEqual(Buffer.from(error.got), sha256);
+          assert.equal(error.host, '127.0.0.1');
+          return true;
+        },
+      );
+    }));
+
+  it('asks nothing of a server without TLS', () =>
+    run(async () => {
+      await using site = await serve(echo);
+      await using session = new ClientSession(site.url);
+      assert.match(await text(session, 'x', { ssl: new Fingerprint(Buffer.alloc(32)) }), /GET/);
+    }));
+});
+
+describe('the goodbye of TLS', () => {
+  /** The head of an alert, which TLS 1.2 leaves readable. */
+  const ALERT = '\x15\x03\x03';
+
+  for (const abortSsl of [false, true]) {
+    it(`is ${abortSsl ? 'left out by close({ abortSsl: true })' : 'said by close'}`, () =>
+      run(async () => {
+        const { site } = await serveTls();
+        await using _ = site;
+        await using proxy = await ProxyServer.open();
+        const connector = new TCPConnector({
+          ssl: { ca: cert, maxVersion: 'TLSv1.2' },
+          enableCleanupClosed: true,
+        });
+        await using session = new ClientSession(site.url, { connector });
+        await text(session, 'x', { proxy: proxy.url() });
+        assert(!proxy.tunnelled.includes(ALERT));
+        await connector.close({ abortSsl });
+        await proxy.drained();
+        assert.equal(proxy.tunnelled.includes(ALERT), !abortSsl);
+      }));
+  }
 });
