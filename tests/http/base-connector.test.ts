@@ -102,9 +102,9 @@ describe('a connection that nobody uses', () => {
       const closing: number[] = [];
       const loop = getRunningLoop();
       const { callAt } = loop;
-      loop.callAt = (when, ...rest) => {
+      loop.callAt = (when, callback, ...args) => {
         closing.push(when);
-        return Reflect.apply(callAt, loop, [when, ...rest]) as ReturnType<typeof callAt>;
+        return callAt.call(loop, when, callback as (...args: unknown[]) => unknown, ...args);
       };
       try {
         for (const [keepaliveTimeout, timeoutCeilThreshold, isFull] of [

@@ -347,7 +347,7 @@ describe('several addresses', () => {
           ...options,
           useDnsCache: false,
           socketFactory: (info) => {
-            tried.push(info[4][0] as string);
+            tried.push(info[4][0]);
             const socket = new Socket();
             queueMicrotask(() => socket.destroy(Object.assign(new Error('no'), { code: 'ENETUNREACH' })));
             return socket;

@@ -1,12 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
 import { describe, it } from 'node:test';
-import {
-  createSecureContext,
-  createServer as createTlsServer,
-  type SecureVersion,
-  type TLSSocket,
-} from 'node:tls';
+import { createSecureContext, type SecureVersion, type TLSSocket } from 'node:tls';
 import { run } from 'asyncio-ts';
 import {
   type AbstractResolver,
