@@ -41,8 +41,10 @@ async function smoke(fetchBinary, args) {
     if (!(error instanceof Failure)) throw error;
     return `not tried: ${error.message}`;
   }
-  const { code } = await run(binary, [...args, 'build/tests/runtimes/smoke.js']);
-  if (code !== 0) throw new Failure(`exit code ${code}`);
+  for (const program of ['smoke', 'http']) {
+    const { code } = await run(binary, [...args, `build/tests/runtimes/${program}.js`]);
+    if (code !== 0) throw new Failure(`${program}: exit code ${code}`);
+  }
   return 'passed';
 }
 

@@ -4,8 +4,14 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import '../support/leaks.ts';
 
-test('the smoke program of the other runtimes passes on Node', () => {
-  const program = fileURLToPath(new URL('./smoke.js', import.meta.url));
-  const output = execFileSync(process.execPath, [program], { encoding: 'utf8', timeout: 20_000 });
-  assert.equal(output, 'asyncio-ts: ok\nasyncio-ts/core: ok\n');
-});
+const PROGRAMS = [
+  ['smoke', 'asyncio-ts: ok\nasyncio-ts/core: ok\n'],
+  ['http', 'asyncio-ts/http: ok\n'],
+] as const;
+
+for (const [name, expected] of PROGRAMS) {
+  test(`the program ${name} for the other runtimes passes on Node`, () => {
+    const program = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+    assert.equal(execFileSync(process.execPath, [program], { encoding: 'utf8', timeout: 20_000 }), expected);
+  });
+}
