@@ -21,6 +21,9 @@ import { getPayload, LookupError, Payload } from './payload.ts';
 import { sendTraces, type Trace } from './tracing.ts';
 import { Upload } from './upload.ts';
 
+// oxlint-disable-next-line no-control-regex -- ASCII begins there
+const NOT_ASCII = /[^\0-\x7f]/;
+
 /** What was sent. Source: aiohttp 3.14 `aiohttp.RequestInfo`. */
 export interface RequestInfo {
   /** Without fragment. */
@@ -365,7 +368,12 @@ export class ClientRequest {
   #wireRequest(body: WireRequest['body']): WireRequest {
     const { url, headers } = this;
     const flat = headers._flat();
-    for (let i = 0; i < flat.length; i += 2) checkHeader(flat[i] as string, flat[i + 1] as string);
+    for (let i = 0; i < flat.length; i += 2) {
+      const value = flat[i + 1] as string;
+      checkHeader(flat[i] as string, value);
+      // The engines write a byte for each character; values go out in UTF-8.
+      if (NOT_ASCII.test(value)) flat[i + 1] = Buffer.from(value).toString('latin1');
+    }
     return {
       origin: url.origin,
       path: this.#target,

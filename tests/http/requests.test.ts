@@ -55,6 +55,14 @@ describe('a request', () => {
   );
 
   it(
+    'sends the values of headers in UTF-8, as aiohttp does',
+    withEcho(async (session) => {
+      const { headers } = await ask(session, 'x', { headers: { 'X-Name': 'Zoë €' } });
+      assert.equal(Buffer.from(headers['x-name'] ?? '', 'latin1').toString(), 'Zoë €');
+    }),
+  );
+
+  it(
     'works with yield* as with await',
     withEcho(async (session) => {
       await createTask(function* () {
