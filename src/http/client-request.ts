@@ -21,8 +21,7 @@ import { getPayload, LookupError, Payload } from './payload.ts';
 import { sendTraces, type Trace } from './tracing.ts';
 import { Upload } from './upload.ts';
 
-// oxlint-disable-next-line no-control-regex -- ASCII begins there
-const NOT_ASCII = /[^\0-\x7f]/;
+const NOT_ASCII = /[\x80-\uffff]/;
 
 /** What was sent. Source: aiohttp 3.14 `aiohttp.RequestInfo`. */
 export interface RequestInfo {
