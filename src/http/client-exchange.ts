@@ -145,7 +145,7 @@ export class Exchange {
 
   /** A connection that an earlier request has used may be closed by now: try a second time, on a new one. */
   *#sendTwice(): Gen<ClientResponse> {
-    const request = yield* this.#makeRequest();
+    const request = this.#makeRequest();
     this.#request = request;
     try {
       return yield* this.#sendThroughMiddlewares(request);
@@ -153,7 +153,7 @@ export class Exchange {
       if (!this.#mayTryAgain(request, error)) throw error;
     }
     this.#data = request.body;
-    const again = yield* this.#makeRequest();
+    const again = this.#makeRequest();
     again._isFresh = true;
     this.#request = again;
     return yield* this.#sendThroughMiddlewares(again);
@@ -167,7 +167,7 @@ export class Exchange {
     return IDEMPOTENT.has(request.method) || !attempt.isSent;
   }
 
-  *#makeRequest(): Gen<ClientRequest> {
+  #makeRequest(): ClientRequest {
     const session = this.#session;
     const options = this.#options;
     const auth = this.#authorize();
@@ -186,7 +186,7 @@ export class Exchange {
       skipAutoHeaders: this.#skipAutoHeaders,
       data: this.#data,
       cookies,
-      auth: auth ?? (session.trustEnv ? netrcAuth(this.#url.hostname) : null),
+      auth,
       version: session.version,
       compress: options.compress ?? null,
       chunked: options.chunked ?? null,
@@ -220,7 +220,8 @@ export class Exchange {
         'Cannot combine AUTHORIZATION header with AUTH argument or credentials encoded in URL',
       );
     }
-    return auth;
+    if (auth !== null || !session.trustEnv || this.#headers.has('authorization')) return auth;
+    return netrcAuth(this.#url.hostname);
   }
 
   #allCookies(): SimpleCookie | null {

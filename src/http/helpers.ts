@@ -56,6 +56,13 @@ export function contextManager<A extends unknown[], R>(
   return coroutine(opened) as (...args: A) => RequestContextManager<R>;
 }
 
+/** The value of an `ETag` header, without its quotes. Source: aiohttp 3.14 `aiohttp.ETag`. */
+export interface ETag {
+  readonly value: string;
+  /** Whether it stands for what means the same, rather than for the same bytes. */
+  readonly isWeak: boolean;
+}
+
 /** Objects without anything inherited, which V8 lays out as it does other instances. */
 const Bare = function () {} as unknown as new <T>() => T;
 Bare.prototype = Object.create(null) as object;

@@ -26,7 +26,7 @@ export { ClientWebSocketResponse, ClientWSTimeout, type WSMessageIterator } from
 export {
   BaseConnector,
   type BaseConnectorOptions,
-  type Connection,
+  Connection,
   type ConnectionKey,
   type SslOption,
 } from './connector.ts';
@@ -79,7 +79,7 @@ export { Fingerprint } from './fingerprint.ts';
 export { type FieldOptions, FormData } from './formdata.ts';
 export { type Links, parseLinks } from './links.ts';
 export * as hdrs from './hdrs.ts';
-export type { ContextBody, RequestContextManager } from './helpers.ts';
+export type { ContextBody, ETag, RequestContextManager } from './helpers.ts';
 export { type HttpVersion, HttpVersion10, HttpVersion11 } from './http-writer.ts';
 export {
   CIMultiDict,
@@ -125,7 +125,7 @@ export {
 export type { Query, QueryValue } from './query.ts';
 export { AsyncResolver, type AsyncResolverOptions, DefaultResolver, ThreadedResolver } from './resolver.ts';
 export type { AddrInfoType, SocketFactoryType } from './sockets.ts';
-export { EMPTY_PAYLOAD, type HttpChunk, type StreamReader } from './streams.ts';
+export { EMPTY_PAYLOAD, type HttpChunk, StreamReader } from './streams.ts';
 export { TCPConnector, type TCPConnectorOptions } from './tcp-connector.ts';
 export { NamedPipeConnector, UnixConnector } from './unix-connector.ts';
 export {
