@@ -85,10 +85,10 @@ describe('the cache of names', () => {
       await using session = sessionOf(resolver);
       const port = new URL(site.url).port;
       await text(session, named(site));
-      await jump(9.9);
+      await jump(5);
       await text(session, named(site));
       assert.deepEqual(resolver.asked, [`name.test:${port}/0`]);
-      await jump(0.2);
+      await jump(6);
       await text(session, named(site));
       assert.equal(resolver.asked.length, 2);
     }));
