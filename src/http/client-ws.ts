@@ -7,7 +7,7 @@ import type { Future } from '../core/futures.ts';
 import { timeout as timeoutAfter } from '../core/timeouts.ts';
 import type { Coroutine, Delay, Gen } from '../core/types.ts';
 import type { ClientResponse } from './client-response.ts';
-import { WebSocketError, WSMessageTypeError } from './exceptions.ts';
+import { ClientConnectionResetError, WebSocketError, WSMessageTypeError } from './exceptions.ts';
 import { type ContextBody, quote } from './helpers.ts';
 import { Heartbeat } from './websocket-heartbeat.ts';
 import {
@@ -366,11 +366,20 @@ export class ClientWebSocketResponse<DecodeText extends boolean = true>
         return yield* this.#onReadError(error);
       }
       if (message.type === WSMsgType.PING && this.#settings.autoping) {
-        yield* this.#writer.sendFrame(message.data, WSMsgType.PONG);
+        yield* this.#answerPing(message.data);
       } else if (message.type !== WSMsgType.PONG || !this.#settings.autoping) {
         yield* this.#onMessage(message);
         return message;
       }
+    }
+  }
+
+  *#answerPing(payload: Buffer): Gen<void> {
+    try {
+      yield* this.#writer.sendFrame(payload, WSMsgType.PONG);
+    } catch (error) {
+      // The peer is gone. What it sent before is still there to be received, and then its end.
+      if (!(error instanceof ClientConnectionResetError)) throw error;
     }
   }
 

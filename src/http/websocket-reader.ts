@@ -24,7 +24,7 @@ const LOW_WATER = 2 ** 16;
 /** What a message counts besides its bytes, so that a flood of empty ones is held up, too. */
 const MESSAGE_OVERHEAD = 64;
 /** Pieces of one message, frames or reads of the socket, that its size allows: one for so many bytes, at least 1024. */
-const BYTES_PER_PIECE = 256;
+const BYTES_PER_PIECE = 64;
 const MIN_PIECES = 1024;
 
 /** The end of the connection, where a message was awaited. */

@@ -78,6 +78,10 @@ export class Peer {
   readonly socket: Socket;
   /** The request, line by line. */
   readonly head: string;
+  #chunks: Buffer[] = [];
+  #size = 0;
+  /** So many bytes make a frame. */
+  #awaited = 6;
   #bytes: Buffer = Buffer.alloc(0);
   readonly #frames: Frame[] = [];
   #isEnded = false;
@@ -91,8 +95,13 @@ export class Peer {
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
     socket
       .on('data', (chunk: Buffer) => {
-        this.#bytes = Buffer.concat([this.#bytes, chunk]);
+        this.#chunks.push(chunk);
+        this.#size += chunk.length;
+        if (this.#size < this.#awaited) return;
+        this.#bytes = Buffer.concat(this.#chunks);
         for (let one = this.#parse(); one !== null; one = this.#parse()) this.#frames.push(one);
+        this.#chunks = [this.#bytes];
+        this.#size = this.#bytes.length;
         this.#wake();
       })
       .on('close', () => {
@@ -117,6 +126,7 @@ export class Peer {
 
   #parse(): Frame | null {
     const bytes = this.#bytes;
+    this.#awaited = 6;
     if (bytes.length < 6) return null;
     const [first = 0, second = 0] = bytes;
     if (second < 0x80) throw new Error('a frame of the client without a mask');
@@ -126,14 +136,16 @@ export class Peer {
       length = bytes.readUInt16BE(2);
       start = 4;
     } else if (length === 127) {
+      this.#awaited = 10;
       if (bytes.length < 10) return null;
       length = Number(bytes.readBigUInt64BE(2));
       start = 10;
     }
-    if (bytes.length < start + 4 + length) return null;
+    this.#awaited = start + 4 + length;
+    if (bytes.length < this.#awaited) return null;
     const mask = bytes.subarray(start, start + 4);
     const payload = Buffer.from(bytes.subarray(start + 4, start + 4 + length));
-    for (const [i, byte] of payload.entries()) payload[i] = byte ^ (mask[i % 4] as number);
+    for (let i = 0; i < length; i++) payload[i] = (payload[i] as number) ^ (mask[i & 3] as number);
     this.#bytes = bytes.subarray(start + 4 + length);
     const opcode = first & 0xf;
     const code = opcode === CLOSE && length >= 2 ? payload.readUInt16BE() : 0;
