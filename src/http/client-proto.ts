@@ -183,7 +183,7 @@ export class ResponseHandler implements WireHandler, FlowControl {
     this.#size += chunk.length;
     if (typeof maxBodySize === 'number' && this.#size > maxBodySize) {
       const error = new ClientPayloadError(`Response body is larger than maxBodySize (${maxBodySize} bytes)`);
-      this.fail(error);
+      this.#stop(error);
       this.#wire?.destroy(error);
       return;
     }
@@ -227,8 +227,12 @@ export class ResponseHandler implements WireHandler, FlowControl {
         );
   }
 
-  /** End it with an error for whoever waits. */
+  /** End it with an error for whoever waits. What is complete stays so. */
   fail(error: Error): void {
+    if (!this.isComplete) this.#stop(error);
+  }
+
+  #stop(error: Error): void {
     if (!this.head.done()) {
       this.head.setException(error);
       // Nobody may be waiting any more, and that is no news.

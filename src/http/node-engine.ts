@@ -6,6 +6,7 @@ import { ClientRequest, type IncomingMessage, type RequestOptions } from 'node:h
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Wire, WireHandler, WireRequest } from './engine.ts';
+import { ServerDisconnectedError } from './exceptions.ts';
 import { BadHttpMessage, BadStatusLine, LineTooLong } from './http-exceptions.ts';
 import { type HttpVersion, HttpVersion10, HttpVersion11 } from './http-writer.ts';
 import { Upload } from './wire-upload.ts';
@@ -27,21 +28,43 @@ export class NodeWire implements Wire {
   reason = '';
   readonly #socket: Socket;
   #exchange: Exchange | null = null;
+  #isIdle = false;
+  /** A request waits for a turn, to see that nothing comes on the idle connection. */
+  #check: NodeJS.Immediate | null = null;
+  /** Tells it that something came. */
+  #idleEnd: ((error: Error) => void) | null = null;
 
   constructor(socket: Socket) {
     this.#socket = socket;
   }
 
   send(request: WireRequest, handler: WireHandler): void {
-    this.#stopIdling();
     this.version = HttpVersion11;
     this.reason = '';
-    const exchange = new Exchange(this, this.#socket, request, handler, () => this.#startIdling());
-    this.#exchange = exchange;
+    if (!this.#isIdle) {
+      this.#open(request, handler);
+      return;
+    }
+    // Whatever is on its way to an idle connection comes in before the next turn.
+    this.#idleEnd = (error) => {
+      if (!(request.body instanceof Uint8Array) && request.body !== null)
+        void new Upload(request.body, this.#socket);
+      handler.onError(error);
+    };
+    this.#check = setImmediate(() => {
+      this.#check = null;
+      this.#idleEnd = null;
+      this.#open(request, handler);
+    });
+  }
+
+  #open(request: WireRequest, handler: WireHandler): void {
+    this.#stopIdling();
+    this.#exchange = new Exchange(this, this.#socket, request, handler, () => this.#startIdling());
   }
 
   destroy(error: Error): void {
-    this.#stopIdling();
+    this.#endIdling(error);
     this.#exchange?.fail(error);
   }
 
@@ -49,25 +72,38 @@ export class NodeWire implements Wire {
     this.#stopIdling();
   }
 
-  // Whatever comes on an idle connection, nobody has asked for it: the next request must not take it for its answer.
-  readonly #onIdleData = (): void => {
-    if (this.#socket.read() !== null) this.#socket.destroy();
-  };
-  readonly #onIdleEnd = (): void => {
-    this.#socket.destroy();
-  };
-
   #startIdling(): void {
     this.#exchange = null;
     const socket = this.#socket;
     if (socket.destroyed) return;
-    socket.on('readable', this.#onIdleData).on('end', this.#onIdleEnd);
+    this.#isIdle = true;
+    socket.on('readable', this.#onIdleData).on('end', this.#onIdleEnd).on('close', this.#onIdleEnd);
     socket.unref();
   }
 
   #stopIdling(): void {
-    this.#socket.off('readable', this.#onIdleData).off('end', this.#onIdleEnd);
-    this.#socket.ref();
+    if (!this.#isIdle) return;
+    this.#isIdle = false;
+    const socket = this.#socket;
+    socket.off('readable', this.#onIdleData).off('end', this.#onIdleEnd).off('close', this.#onIdleEnd);
+    socket.ref();
+  }
+
+  // Whatever comes on an idle connection, nobody has asked for it: the next request must not take it for its answer.
+  readonly #onIdleData = (): void => {
+    if (this.#socket.read() !== null) this.#onIdleEnd();
+  };
+  readonly #onIdleEnd = (): void => {
+    this.#socket.destroy();
+    this.#endIdling(new ServerDisconnectedError());
+  };
+
+  #endIdling(error: Error): void {
+    this.#stopIdling();
+    if (this.#check !== null) clearImmediate(this.#check);
+    this.#check = null;
+    this.#idleEnd?.(error);
+    this.#idleEnd = null;
   }
 }
 
@@ -78,6 +114,7 @@ class Exchange {
   readonly #handler: WireHandler;
   readonly #request: ClientRequest;
   readonly #onIdle: () => void;
+  readonly #bytesBefore: number;
   #isAnswered = false;
   #isOver = false;
 
@@ -90,6 +127,7 @@ class Exchange {
   ) {
     this.#wire = wire;
     this.#socket = socket;
+    this.#bytesBefore = socket.bytesRead;
     this.#handler = handler;
     this.#onIdle = onIdle;
     this.#request = this.#open(request);
@@ -114,6 +152,8 @@ class Exchange {
       maxHeaderSize: Math.min(2 ** 30, (limits.maxHeaders + 1) * (limits.maxFieldSize + 4)),
     });
     outgoing.maxHeadersCount = 0;
+    // Without an agent Node expects to close it.
+    outgoing.shouldKeepAlive = !isClosing(request.headers);
     return outgoing;
   }
 
@@ -225,6 +265,7 @@ class Exchange {
   fail(error: Error): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    if (this.#socket.bytesRead > this.#bytesBefore) this.#handler.onResponseStarted();
     this.#socket.off('free', this.#onIdle);
     this.#request.destroy();
     this.#socket.destroy();
@@ -243,6 +284,15 @@ function headersOf({ headers, body }: WireRequest): string[] {
   else all.push('Transfer-Encoding', 'chunked');
   return all;
 }
+
+/** Whether the request says that it is the last one. */
+function isClosing(headers: readonly string[]): boolean {
+  return headers.some(
+    (value, i) => i % 2 === 1 && /^connection$/i.test(headers[i - 1] as string) && CLOSE.test(value),
+  );
+}
+
+const CLOSE = /(^|,)\s*close\s*(,|$)/i;
 
 function versionOf({ httpVersionMajor: major, httpVersionMinor: minor }: IncomingMessage): HttpVersion {
   if (major === 1 && minor < 2) return minor === 1 ? HttpVersion11 : HttpVersion10;

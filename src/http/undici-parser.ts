@@ -1,7 +1,7 @@
 /**
- * What undici's parser keeps to itself: the version of a response, the ends of its chunks, where it broke. And what the
- * parser gets wrong for us: it ends the connection at `100 Continue` and loses the first part of a reason phrase that
- * comes in two. No counterpart in aiohttp, whose parser is its own around the same llhttp.
+ * What undici's parser keeps to itself: the version of a response, the ends of its chunks, where it broke. And what it gets
+ * wrong: it ends the connection at `100 Continue` and at a 304 with a length, and loses the first part of a reason phrase
+ * that comes in two. No counterpart in aiohttp, whose parser is its own around the same llhttp.
  */
 import type { Socket } from 'node:net';
 import symbols from 'undici/lib/core/symbols.js';
@@ -27,6 +27,8 @@ interface Parser {
   headersSize: number;
   statusCode: number;
   statusText: string;
+  /** What the body is compared with at its end. */
+  contentLength: string;
   setTimeout(delay: number, type: number): void;
   execute(chunk: Buffer): void;
   onStatus(part: Buffer): number;
@@ -69,7 +71,7 @@ export class ParserHooks {
     this.#beLenient(parser);
     this.#saveTimers(parser);
     this.#countHeaders(parser);
-    this.#passContinue(parser);
+    this.#passHeads(parser);
     this.#markChunks(parser);
     this.#explainErrors(parser);
   }
@@ -136,12 +138,14 @@ export class ParserHooks {
     };
   }
 
-  // undici allows no answer of 100, since it never asks for one.
-  #passContinue(parser: Parser): void {
+  // undici allows no answer of 100, since it never asks for one, and misses the body of a 304.
+  #passHeads(parser: Parser): void {
     const complete = parser.onHeadersComplete.bind(parser);
     parser.onHeadersComplete = (status, isUpgrade, isKeptAlive) => {
       if (status !== 100) {
         if (status >= 200) this.#headerCount = parser.headers.length >> 1;
+        // It has no body, and may say how long that would have been.
+        if (status === 304) parser.contentLength = '';
         return complete(status, isUpgrade, isKeptAlive);
       }
       parser.statusCode = status;
