@@ -38,8 +38,11 @@ async function pieces(
 
 /** One of each encoding that this Node knows. */
 export async function bombs(): Promise<Bomb[]> {
-  const [raw] = await pieces(createDeflateRaw({ level: 9 }), constants.Z_FULL_FLUSH);
-  const [first, second, repeated] = await pieces(createBrotliCompress(), constants.BROTLI_OPERATION_FLUSH);
+  const [raw] = await pieces(createDeflateRaw(), constants.Z_FULL_FLUSH);
+  const [first, second, repeated] = await pieces(
+    createBrotliCompress({ params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }),
+    constants.BROTLI_OPERATION_FLUSH,
+  );
   const all: Bomb[] = [
     { encoding: 'gzip', head: Buffer.from('1f8b0800000000000003', 'hex'), block: raw },
     { encoding: 'deflate', head: Buffer.from('78da', 'hex'), block: raw },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { before, describe, it } from 'node:test';
-import zlib, { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import zlib, { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { run, sleep } from 'asyncio-ts';
 import { ClientPayloadError, ClientSession, type RequestOptions, TooManyRedirects } from 'asyncio-ts/http';
 import '../support/leaks.ts';
@@ -17,7 +17,7 @@ const ENCODINGS: [name: string, encode: Encode][] = [
   ['gzip', (data) => gzipSync(data)],
   ['deflate', (data) => deflateSync(data)],
   ['deflate', (data) => deflateRawSync(data)],
-  ['br', (data) => brotliCompressSync(data)],
+  ['br', (data) => brotliCompressSync(data, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } })],
 ];
 if (zstdCompressSync !== undefined) ENCODINGS.push(['zstd', zstdCompressSync]);
 
@@ -202,7 +202,7 @@ describe('P77: a bomb of ten gigabytes', () => {
           assert(chunk.length <= 2 ** 16);
           size += chunk.length;
           if (size % 2 ** 23 === 0) await sleep(0.001);
-          if (size >= 2 ** 27) break;
+          if (size >= 2 ** 26) break;
         }
       });
     }));
