@@ -163,7 +163,9 @@ export class DigestAuthMiddleware implements ClientMiddleware {
     ];
     const opaque = parameters.get('opaque');
     if (opaque) fields.push(quoted('opaque', opaque));
-    if (qop !== null) fields.push(`qop=${qop}`, `nc=${nc}`, quoted('cnonce', cnonce));
+    if (qop !== null) fields.push(`qop=${qop}`, `nc=${nc}`);
+    // A session is of no use to a server that does not know what it was made with.
+    if (qop !== null || isSession(algorithm)) fields.push(quoted('cnonce', cnonce));
     if (isHashed) fields.push('userhash=true');
     return `Digest ${fields.join(', ')}`;
   }

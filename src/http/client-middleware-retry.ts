@@ -84,7 +84,8 @@ export class RetryMiddleware implements ClientMiddleware {
   /** @throws RangeError unless `attempts` is a whole number from 1 on, and all times are numbers from 0 on. */
   constructor(options: RetryOptions = {}) {
     this.#attempts = atLeast(1, 'attempts', options.attempts ?? 3);
-    if (!Number.isInteger(this.#attempts)) throw new RangeError(`attempts must be a whole number`);
+    if (!Number.isInteger(this.#attempts))
+      throw new RangeError(`attempts must be a whole number, not ${this.#attempts}`);
     this.#statuses = new Set(options.statuses ?? [408, 429, 500, 502, 503, 504]);
     const methods = options.methods ?? ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'];
     this.#methods = new Set([...methods].map((method) => method.toUpperCase()));
