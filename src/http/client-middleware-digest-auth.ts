@@ -236,11 +236,10 @@ function quoted(name: string, value: string): string {
   return `${name}="${value.replaceAll(/["\\]/g, '\\$&')}"`;
 }
 
-/** Headers are sent as Latin-1: a name with other characters goes as its bytes in UTF-8, or as RFC 8187 has it. */
+/** Where the server says that it knows UTF-8, a name with other characters than ASCII goes as RFC 8187 has it. */
 function usernameField(login: string, isUtf8: boolean): string {
-  if (!/[^\0-\x7f]/.test(login)) return quoted('username', login);
-  if (isUtf8) return `username*=UTF-8''${encodeURIComponent(login).replaceAll(/['()*]/g, percent)}`;
-  return quoted('username', Buffer.from(login).toString('latin1'));
+  if (!isUtf8 || !/[^\0-\x7f]/.test(login)) return quoted('username', login);
+  return `username*=UTF-8''${encodeURIComponent(login).replaceAll(/['()*]/g, percent)}`;
 }
 
 function percent(character: string): string {
