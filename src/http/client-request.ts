@@ -358,10 +358,18 @@ export class ClientRequest {
     });
   }
 
-  /** Path and query. A proxy is told the whole URL, but for the tunnel that TLS goes through. */
+  /**
+   * @internal Whether a proxy is asked for a tunnel: for TLS, and for other protocols than HTTP (RFC 6455, 4.1), of which
+   * most proxies understand nothing.
+   */
+  get _isTunnelled(): boolean {
+    return this.proxy !== null && (this.isSsl() || this.#upgrade !== null);
+  }
+
+  /** Path and query. A proxy that reads the request is told the whole URL. */
   get #target(): string {
     const { origin, pathname, search } = this.url;
-    return this.proxy !== null && !this.isSsl() ? origin + pathname + search : pathname + search;
+    return this.proxy !== null && !this._isTunnelled ? origin + pathname + search : pathname + search;
   }
 
   #wireRequest(body: WireRequest['body']): WireRequest {

@@ -56,6 +56,7 @@ export function nameOf(request: ClientRequest): string {
     typeof ssl === 'object' ? numberOf(ssl) : ssl,
     serverHostname,
     proxy,
+    request._isTunnelled,
     proxyAuth === null ? null : proxyAuth.encode(),
     proxyHeaders === null ? null : [...proxyHeaders],
   ]);

@@ -25,7 +25,7 @@ function proxyAuthorization({ proxy, proxyAuth, proxyHeaders }: ClientRequest): 
  * @throws RangeError for a request through a tunnel that carries them in its own headers.
  */
 export function authorizeForProxy(request: ClientRequest): void {
-  if (request.isSsl()) {
+  if (request._isTunnelled) {
     if (!request.headers.has('proxy-authorization')) return;
     throw new RangeError(
       'Proxy-Authorization would be sent to the origin: give it as proxyAuth or in proxyHeaders',
@@ -36,12 +36,13 @@ export function authorizeForProxy(request: ClientRequest): void {
 }
 
 /** Host and port as `CONNECT` wants them. */
-function authorityOf({ hostname, port }: URL): string {
-  return `${hostname}:${port === '' ? 443 : port}`;
+function authorityOf(request: ClientRequest): string {
+  const { hostname, port } = request.url;
+  return `${hostname}:${port === '' ? (request.isSsl() ? 443 : 80) : port}`;
 }
 
 function tunnelHeaders(request: ClientRequest): CIMultiDict {
-  const headers = new CIMultiDict({ Host: authorityOf(request.url) });
+  const headers = new CIMultiDict({ Host: authorityOf(request) });
   const agent = request.headers.get('user-agent');
   if (agent !== null) headers.set('User-Agent', agent);
   for (const [name, value] of request.proxyHeaders ?? []) {
@@ -73,7 +74,7 @@ export function* openTunnel({ loop }: Pool, socket: Socket, request: ClientReque
   try {
     asked = send({
       method: 'CONNECT',
-      path: authorityOf(request.url),
+      path: authorityOf(request),
       setHost: false,
       createConnection: () => socket,
     });

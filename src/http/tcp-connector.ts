@@ -134,9 +134,10 @@ export class TCPConnector extends BaseConnector {
     const origin = this.#origin(request);
     if (request.proxy === null) return yield* this.#connect(origin, traces, limits);
     const socket = yield* this.#connect(this.#proxy(request, request.proxy), [], limits);
-    if (origin.ssl === null) return socket;
-    const { ssl } = origin;
+    if (!request._isTunnelled) return socket;
     yield* openTunnel(this._pool, socket, request);
+    const { ssl } = origin;
+    if (ssl === null) return socket;
     return yield* within(limits.sockConnect, limits.ceilThreshold, () =>
       startTls(this._pool, socket, ssl, origin),
     );

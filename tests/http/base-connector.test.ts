@@ -71,12 +71,12 @@ describe('a connection that nobody uses', () => {
       await using site = await serve(echo);
       await using session = new ClientSession(site.url);
       await text(session, 'x');
-      await jump(14);
+      await jump(10);
       assert.equal(site.sockets.size, 1);
       await text(session, 'x');
       assert.equal(site.connections, 1);
       // The time begins anew with each use.
-      await jump(14);
+      await jump(10);
       await text(session, 'x');
       assert.equal(site.connections, 1);
       await jump(16);

@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
 import { gather, run } from 'asyncio-ts';
 import {
@@ -15,6 +19,7 @@ import {
   TCPConnector,
 } from 'asyncio-ts/http';
 import { X509Certificate } from 'node:crypto';
+import { WebSocketServer } from 'ws';
 import '../support/leaks.ts';
 import { cert, key } from './certificate.ts';
 import { ProxyServer } from './proxy-server.ts';
@@ -340,6 +345,69 @@ describe('a tunnel', () => {
         async () => await session.get(site.url, { ...right, proxy: secure.url() }),
         ClientConnectorCertificateError,
       );
+    }));
+});
+
+describe('a WebSocket', () => {
+  for (const scheme of ['ws', 'wss']) {
+    it(`goes through a proxy: ${scheme}`, () =>
+      run(async () => {
+        const server = scheme === 'wss' ? createSecureServer({ key, cert }) : createServer();
+        const heads: unknown[] = [];
+        new WebSocketServer({ server }).on('connection', (socket, { headers }) => {
+          heads.push(headers);
+          socket.on('message', (data, isBinary) => socket.send(data as Buffer, { binary: isBinary }));
+        });
+        server.listen(0, '127.0.0.1');
+        await once(server, 'listening');
+        const { port } = server.address() as AddressInfo;
+        await using proxy = await ProxyServer.open();
+        await using session = trusting();
+        const url = `${scheme}://127.0.0.1:${port}/chat`;
+        await session.wsConnect(url, { proxy: proxy.url('user:secret') }).run(async (socket) => {
+          await socket.sendStr('through');
+          assert.equal(await socket.receiveStr(), 'through');
+        });
+        assert.deepEqual(
+          proxy.asked.map(({ method, target, headers }) => [method, target, headers['proxy-authorization']]),
+          [['CONNECT', `127.0.0.1:${port}`, basic('user:secret')]],
+        );
+        assert.doesNotMatch(JSON.stringify(heads), /proxy/i);
+        await new Promise((resolve) => server.close(resolve));
+      }));
+  }
+});
+
+describe('proxies of the environment', () => {
+  it('are used by a session that trusts it, with their credentials', () =>
+    run(async () => {
+      await using plain = await serve(echo);
+      await using secure = await serveSecurely(echo, { key, cert });
+      await using proxy = await ProxyServer.open({ authorization: basic('user:pass') });
+      const names = {
+        http_proxy: proxy.url('user:pass'),
+        https_proxy: proxy.url('user:pass'),
+        no_proxy: 'localhost',
+      };
+      Object.assign(process.env, names);
+      try {
+        const connector = new TCPConnector({ ssl: { ca: cert } });
+        await using session = new ClientSession(null, { connector, trustEnv: true });
+        for (const { url } of [plain, secure]) {
+          const answer = await json(session, url);
+          assert.doesNotMatch(JSON.stringify(answer), /proxy/i);
+          await json(session, url.replace('127.0.0.1', 'localhost'));
+        }
+        assert.deepEqual(
+          proxy.asked.map(({ method }) => method),
+          ['GET', 'CONNECT'],
+        );
+        await using careless = new ClientSession(null, { connector: new TCPConnector() });
+        await json(careless, plain.url);
+        assert.equal(proxy.asked.length, 2);
+      } finally {
+        for (const name of Object.keys(names)) delete process.env[name];
+      }
     }));
 });
 
