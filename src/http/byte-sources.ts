@@ -10,7 +10,7 @@ import { sleep } from '../core/waiting.ts';
 import { BaseFile, BinaryFile, TextFile } from '../files/files.ts';
 import { encodeText } from './charsets.ts';
 import { isBytesLike, toBytes } from './payload-bytes.ts';
-import { abandon, nextChunk } from './payload-iterable.ts';
+import { nextChunk } from './payload-iterable.ts';
 
 /** Something that bytes can be read from. */
 export interface ByteSource {
@@ -228,7 +228,8 @@ class ReadableSource implements ByteSource {
   }
 
   abandon(): void {
-    if (this.#iterator !== null) abandon(this.#iterator);
+    // Its iterator would wait for a chunk before it returns.
+    this.#stream.destroy();
   }
 
   close(): void {
@@ -245,7 +246,7 @@ type OpenedStream = Readable & {
   readonly end?: number;
 };
 
-/** What a stream that `fs.createReadStream` has made will give: its range of the file. */
+/** What a stream that `fs.createReadStream` has made will give: its range of the file. One of a descriptor has no path. */
 function sizeOfReadStream({
   path: place,
   bytesRead,
@@ -255,11 +256,8 @@ function sizeOfReadStream({
   end,
 }: OpenedStream): number | null {
   if (place === undefined || bytesRead !== 0 || readableEncoding !== null) return null;
-  const isOpen = typeof fd === 'number';
-  // Without a begin it reads on where the file stands: only one that it opens itself stands at its own.
-  if (start === undefined && isOpen) return null;
   try {
-    const stats = isOpen ? fstatSync(fd) : statSync(place);
+    const stats = typeof fd === 'number' ? fstatSync(fd) : statSync(place);
     if (!stats.isFile()) return null;
     return Math.max(Math.min(stats.size, (end ?? Number.POSITIVE_INFINITY) + 1) - (start ?? 0), 0);
   } catch {

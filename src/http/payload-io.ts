@@ -2,6 +2,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { fromPromise, iscoroutine, methodCoroutine } from '../core/coroutines.ts';
 import { requireLoop } from '../core/events.ts';
+import { BaseException } from '../core/exceptions.ts';
 import { typeName } from '../core/format-helpers.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import { BinaryFile, TextFile } from '../files/files.ts';
@@ -125,6 +126,7 @@ export class IOBasePayload extends Payload {
         if (iscoroutine(closing)) yield* closing;
         else yield* fromPromise(closing);
       } catch (exception) {
+        if (exception instanceof BaseException) throw exception;
         loop.callExceptionHandler({ message: 'closing the file of a body failed', exception });
       }
     });

@@ -1,6 +1,8 @@
 /** Bodies that come in pieces. Counterpart: `AsyncIterablePayload` of `aiohttp/payload.py`. */
-import { callCoroutine, methodCoroutine } from '../core/coroutines.ts';
+import type { ReadableStream } from 'node:stream/web';
+import { fromPromise, methodCoroutine } from '../core/coroutines.ts';
 import { requireLoop } from '../core/events.ts';
+import { BaseException } from '../core/exceptions.ts';
 import { typeName } from '../core/format-helpers.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import type { AbstractStreamWriter } from './abc.ts';
@@ -24,7 +26,8 @@ export function chunkToBytes(chunk: unknown): Uint8Array {
 
 /** The next piece in the calling task, whichever kind of iterator it is; null at the end. */
 export function* nextChunk(iterator: AsyncIterator<unknown>): Gen<Uint8Array | null> {
-  const result = yield* callCoroutine(() => iterator.next());
+  // An async function, so that what an async generator awaits belongs to this task, and is cancelled with it.
+  const result = yield* fromPromise(async () => iterator.next());
   return result.done === true ? null : chunkToBytes(result.value);
 }
 
@@ -35,15 +38,30 @@ export function* nextChunk(iterator: AsyncIterator<unknown>): Gen<Uint8Array | n
 export function abandon(iterator: AsyncIterator<unknown>): void {
   if (iterator.return === undefined) return;
   const loop = requireLoop();
-  const report = (exception: unknown): void =>
-    loop.callExceptionHandler({ message: 'closing the iterator of a body failed', exception });
   loop.createTask(function* closeIterator(): Gen<void> {
     try {
-      yield* callCoroutine(() => iterator.return?.() as PromiseLike<unknown>);
-    } catch (error) {
-      report(error);
+      yield* fromPromise(async () => iterator.return?.());
+    } catch (exception) {
+      if (exception instanceof BaseException) throw exception;
+      loop.callExceptionHandler({ message: 'closing the iterator of a body failed', exception });
     }
   });
+}
+
+function isWebStream(value: object): value is ReadableStream<unknown> {
+  return typeof (value as Partial<ReadableStream>).getReader === 'function';
+}
+
+/** The iterator of a web stream would wait for a chunk before it returns. */
+function readerOf(stream: ReadableStream<unknown>): AsyncIterator<unknown> {
+  const reader = stream.getReader();
+  return {
+    next: () => reader.read() as Promise<IteratorResult<unknown>>,
+    return: async () => {
+      await reader.cancel();
+      return { done: true, value: undefined };
+    },
+  };
 }
 
 /**
@@ -67,7 +85,7 @@ export class AsyncIterablePayload extends Payload {
       );
     }
     super(value, { ...options, contentType: options.contentType ?? 'application/octet-stream' });
-    this.#iterator = value[Symbol.asyncIterator]();
+    this.#iterator = isWebStream(value) ? readerOf(value) : value[Symbol.asyncIterator]();
   }
 
   override get consumed(): boolean {
