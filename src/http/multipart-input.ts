@@ -69,12 +69,12 @@ export function* readLine(input: MultipartInput, limit: number): Gen<Buffer> {
   try {
     while (size <= limit) {
       const piece = yield* input.read(limit + 1 - size);
-      const end = piece.indexOf(LF);
-      pieces.push(end < 0 ? piece : piece.subarray(0, end + 1));
-      if (end >= 0 && end + 1 < piece.length) input.unread(piece.subarray(end + 1));
-      if (end >= 0 || piece.length === 0)
-        return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
-      size += piece.length;
+      const end = piece.indexOf(LF) + 1;
+      const isOver = end > 0 || piece.length === 0;
+      if (isOver && end < piece.length) input.unread(piece.subarray(end));
+      pieces.push(isOver ? piece.subarray(0, end) : piece);
+      size += end || piece.length;
+      if (isOver && size <= limit) return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces);
     }
   } catch (error) {
     if (size > 0) input.unread(Buffer.concat(pieces));

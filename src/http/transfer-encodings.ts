@@ -13,7 +13,8 @@ function hex(byte: number): string {
 }
 
 /**
- * Quoted-printable, with line ends as they are. Lines get no longer than 76 characters.
+ * Quoted-printable, with line ends as they are (CPython writes all of them as the first). Lines get no longer than 76
+ * characters.
  *
  * Source: CPython 3.14 `binascii.b2a_qp`.
  */
@@ -36,7 +37,7 @@ export function encodeQuotedPrintable(data: Uint8Array): Buffer {
       // A space at the end of a line might get lost.
       const last = out.at(-1);
       if (last === ' ' || last === '\t') out[out.length - 1] = hex(last.charCodeAt(0));
-      out.push(lineEnd);
+      out.push(byte === CR ? '\r\n' : '\n');
       length = 0;
       if (byte === CR) i++;
     } else {

@@ -34,6 +34,7 @@ export async function written(payload: Payload, contentLength: number | null = n
 /** A content that gives one of `chunks` after the other, none of them joined. */
 export class Chunks implements MultipartContent {
   readonly #chunks: Buffer[];
+  #place = 0;
   /** How many reads there were. */
   reads = 0;
 
@@ -46,23 +47,25 @@ export class Chunks implements MultipartContent {
   }
 
   unreadData(data: Uint8Array): void {
-    this.#chunks.unshift(Buffer.from(data));
+    this.#chunks.splice(0, this.#place, Buffer.from(data));
+    this.#place = 0;
   }
 
   atEof(): boolean {
-    return this.#chunks.length === 0;
+    return this.#place === this.#chunks.length;
   }
 
   take(n: number): Buffer {
     this.reads++;
-    const first = this.#chunks.shift() ?? Buffer.alloc(0);
-    if (first.length > n) this.#chunks.unshift(first.subarray(n));
+    const first = this.#chunks[this.#place] ?? Buffer.alloc(0);
+    if (first.length > n) this.#chunks[this.#place] = first.subarray(n);
+    else if (first.length > 0) this.#place++;
     return first.subarray(0, n);
   }
 
   /** All that is left. */
   get rest(): string {
-    return Buffer.concat(this.#chunks).toString('latin1');
+    return Buffer.concat(this.#chunks.slice(this.#place)).toString('latin1');
   }
 }
 
