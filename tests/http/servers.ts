@@ -83,11 +83,13 @@ export function serveRaw(onRequest: (socket: Socket, head: string) => void): Pro
 
 /** A handler that answers with what it was asked, as JSON. */
 export const echo: RequestListener = (request, response) => {
-  void bodyOf(request).then((body) => {
+  const answer = (body: string): void => {
     const { method, url, rawHeaders } = request;
     response.setHeader('Content-Type', 'application/json');
     response.end(JSON.stringify({ method, url, headers: request.headers, rawHeaders, body }));
-  });
+  };
+  // A client may go before it has sent all.
+  void bodyOf(request).then(answer, () => response.destroy());
 };
 
 /** What `echo` answers. */
