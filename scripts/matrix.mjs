@@ -41,7 +41,7 @@ async function smoke(fetchBinary, args) {
     if (!(error instanceof Failure)) throw error;
     return `not tried: ${error.message}`;
   }
-  for (const program of ['smoke', 'http']) {
+  for (const program of ['smoke', 'http', 'websocket']) {
     const { code } = await run(binary, [...args, `build/tests/runtimes/${program}.js`]);
     if (code !== 0) throw new Failure(`${program}: exit code ${code}`);
   }

@@ -7,7 +7,7 @@ import type { ClientRequest } from './client-request.ts';
 import type { ClientResponse } from './client-response.ts';
 import type { ClientTimeout } from './client-timeout.ts';
 import type { SslOption } from './connection-key.ts';
-import type { ClientWebSocketResponse } from './client-ws.ts';
+import type { WebSocketClass } from './client-ws.ts';
 import type { BaseConnector } from './connector.ts';
 import type { LooseCookies } from './cookies.ts';
 import type { HttpVersion } from './http-writer.ts';
@@ -117,7 +117,7 @@ export interface SessionOptions extends CommonOptions {
   /** What responses are made of. */
   responseClass?: typeof ClientResponse | undefined;
   /** What WebSockets are made of. */
-  wsResponseClass?: typeof ClientWebSocketResponse | undefined;
+  wsResponseClass?: WebSocketClass | undefined;
   /** Default 1.1. */
   version?: HttpVersion | undefined;
   /** Default false. */

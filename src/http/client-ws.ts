@@ -7,6 +7,7 @@ import type { Future } from '../core/futures.ts';
 import { timeout as timeoutAfter } from '../core/timeouts.ts';
 import type { Coroutine, Delay, Gen } from '../core/types.ts';
 import type { ClientResponse } from './client-response.ts';
+import { EofStream } from './data-queue.ts';
 import { ClientConnectionResetError, WebSocketError, WSMessageTypeError } from './exceptions.ts';
 import { type ContextBody, quote } from './helpers.ts';
 import { Heartbeat } from './websocket-heartbeat.ts';
@@ -19,7 +20,7 @@ import {
   type WSMessage,
   WSMsgType,
 } from './websocket-models.ts';
-import { EofStream, type WebSocketDataQueue, type WebSocketReader } from './websocket-reader.ts';
+import type { WebSocketDataQueue, WebSocketReader } from './websocket-reader.ts';
 import type { WebSocketWriter } from './websocket-writer.ts';
 
 /**
@@ -495,6 +496,11 @@ export class ClientWebSocketResponse<DecodeText extends boolean = true>
     await this.close();
   }
 }
+
+/** `ClientWebSocketResponse`, or what is derived from it. */
+export type WebSocketClass = new (
+  ...args: ConstructorParameters<typeof ClientWebSocketResponse>
+) => ClientWebSocketResponse;
 
 const NOTHING = new Uint8Array(0);
 

@@ -13,7 +13,7 @@ import type { RaiseForStatus, RequestOptions, SessionOptions } from './client-op
 import { ClientRequest } from './client-request.ts';
 import { ClientResponse } from './client-response.ts';
 import { type ClientTimeout, DEFAULT_TIMEOUT, toClientTimeout } from './client-timeout.ts';
-import { ClientWebSocketResponse } from './client-ws.ts';
+import { ClientWebSocketResponse, type WebSocketClass } from './client-ws.ts';
 import type { BaseConnector } from './connector.ts';
 import { TCPConnector } from './tcp-connector.ts';
 import { CookieJar } from './cookiejar.ts';
@@ -64,7 +64,7 @@ export class ClientSession {
   /** @internal */ readonly _middlewares: readonly ClientMiddlewareType[];
   /** @internal */ readonly _requestClass: typeof ClientRequest;
   /** @internal */ readonly _responseClass: typeof ClientResponse;
-  /** @internal */ readonly _wsResponseClass: typeof ClientWebSocketResponse;
+  /** @internal */ readonly _wsResponseClass: WebSocketClass;
   /** @internal */ readonly _proxy: string | URL | null;
   /** @internal */ readonly _proxyAuth: BasicAuth | null;
   /** @internal */ readonly _readBufsize: number;

@@ -116,7 +116,7 @@ function open(
   });
   const writer = new WebSocketWriter(library, loop, socket, deflate);
   const { _wsResponseClass: Response } = session;
-  return new Response<boolean>(queue, writer, reader, response, loop, {
+  return new Response(queue, writer, reader, response, loop, {
     protocol,
     timeout,
     autoclose,

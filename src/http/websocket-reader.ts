@@ -4,6 +4,7 @@ import type { Duplex, Writable } from 'node:stream';
 import type { BaseEventLoop } from '../core/base-events.ts';
 import type { Future } from '../core/futures.ts';
 import type { Gen } from '../core/types.ts';
+import { EofStream } from './data-queue.ts';
 import { WebSocketError } from './exceptions.ts';
 import { waitOutside } from './helpers.ts';
 import { DEFLATE } from './websocket-deflate.ts';
@@ -26,14 +27,6 @@ const MESSAGE_OVERHEAD = 64;
 /** Pieces of one message, frames or reads of the socket, that its size allows: one for so many bytes, at least 1024. */
 const BYTES_PER_PIECE = 64;
 const MIN_PIECES = 1024;
-
-/** The end of the connection, where a message was awaited. */
-export class EofStream extends Error {
-  constructor() {
-    super('Connection closed');
-    this.name = 'EofStream';
-  }
-}
 
 /** Messages that have come and were not received yet. */
 export class WebSocketDataQueue {

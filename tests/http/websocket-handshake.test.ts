@@ -1,18 +1,26 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, it } from 'node:test';
-import { createTask, TimeoutError } from 'asyncio-ts';
+import { type Coroutine, createTask, TimeoutError } from 'asyncio-ts';
 import {
+  BasicAuth,
   ClientConnectorError,
   ClientResponseError,
   ClientSession,
+  ClientWebSocketResponse,
   ClientWSTimeout,
+  CookieJar,
   NonHttpUrlClientError,
   ServerDisconnectedError,
   TCPConnector,
+  TraceConfig,
+  UnixConnector,
   type WSConnectOptions,
   WSServerHandshakeError,
 } from 'asyncio-ts/http';
@@ -20,6 +28,7 @@ import { WebSocketServer } from 'ws';
 import '../support/leaks.ts';
 import { cert, key } from './certificate.ts';
 import { jump, run } from './clock.ts';
+import { ProxyServer } from './proxy-server.ts';
 import {
   acceptOf,
   closing,
@@ -410,6 +419,146 @@ describe('what the session has for requests', () => {
       codes,
       Array.from({ length: 10 }, () => 1000),
     );
+  });
+
+  it('sends its cookies, and keeps those of the answer', async () => {
+    await using site = await serveClosing('Set-Cookie: seen=1');
+    await run(async () => {
+      const cookieJar = new CookieJar({ unsafe: true });
+      await using session = new ClientSession(site.url, { cookieJar, cookies: { mine: 'x' } });
+      for (let i = 0; i < 2; i++) await session.wsConnect('').run(async (ws) => void (await ws.receive()));
+    });
+    assert.deepEqual(
+      site.peers.map(({ head }) => headerOf(head, 'cookie')),
+      ['mine=x', 'mine=x; seen=1'],
+    );
+  });
+
+  it('P75: tells another origin no secrets when it is redirected there', async () => {
+    await using other = await serveClosing();
+    await using site = await servePeer(
+      () => {},
+      () => `HTTP/1.1 307 Temporary Redirect\r\nLocation: ${other.url}\r\nContent-Length: 0\r\n\r\n`,
+    );
+    await run(async () => {
+      await using session = new ClientSession(null, { headers: { Cookie: 'secret=1' } });
+      const options = { auth: new BasicAuth('me', 'secret'), headers: { 'X-Plain': 'yes' } };
+      await session.wsConnect(site.url, options).run(async (ws) => void (await ws.receive()));
+    });
+    const heads = [site, other].map(({ peers }) => (peers[0] as Peer).head);
+    assert.deepEqual(
+      heads.map((head) => [
+        headerOf(head, 'authorization'),
+        headerOf(head, 'cookie'),
+        headerOf(head, 'x-plain'),
+      ]),
+      [
+        ['Basic bWU6c2VjcmV0', 'secret=1', 'yes'],
+        [null, null, 'yes'],
+      ],
+    );
+  });
+
+  it('puts its middlewares around the handshake, and tells its traces', async () => {
+    await using site = await serveClosing();
+    const log: unknown[] = [];
+    const trace = new TraceConfig();
+    trace.onRequestStart.append((_session, _context, { method }) => void log.push(`start ${method}`));
+    trace.onRequestEnd.append((_session, _context, { response }) => void log.push(`end ${response.status}`));
+    await run(async () => {
+      await using session = new ClientSession(site.url, {
+        traceConfigs: [trace],
+        middlewares: [
+          async (request, handler) => {
+            request.headers.set('X-Middleware', 'yes');
+            const response = await handler(request);
+            log.push(`middleware ${response.status}`);
+            return response;
+          },
+        ],
+      });
+      await session.wsConnect('').run(async (ws) => void (await ws.receive()));
+    });
+    assert.deepEqual(log, ['start GET', 'middleware 101', 'end 101']);
+    assert.equal(headerOf((site.peers[0] as Peer).head, 'x-middleware'), 'yes');
+  });
+
+  it('goes through its proxy', async () => {
+    const server = createSecureServer({ key, cert });
+    new WebSocketServer({ server }).on('connection', (socket) => {
+      socket.on('message', (data) => socket.send(data as Buffer, { binary: false }));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await run(async () => {
+      await using proxy = await ProxyServer.open();
+      await using session = new ClientSession(null, { proxy: proxy.url() });
+      await session.wsConnect(`wss://127.0.0.1:${port}/`, { ssl: { ca: cert } }).run(async (ws) => {
+        await ws.sendStr('secret');
+        assert.equal(await ws.receiveStr(), 'secret');
+      });
+      assert.deepEqual(
+        proxy.asked.map(({ method, target }) => `${method} ${target}`),
+        [`CONNECT 127.0.0.1:${port}`],
+      );
+      assert(!proxy.tunnelled.includes('secret'));
+    });
+    server.close();
+    await once(server, 'close');
+  });
+
+  it('goes over Unix sockets', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'asyncio-'));
+    const server = createServer();
+    new WebSocketServer({ server }).on('connection', (socket) => socket.send('unix'));
+    server.listen(path.join(folder, 'socket'));
+    await once(server, 'listening');
+    await run(async () => {
+      const connector = new UnixConnector(path.join(folder, 'socket'));
+      await using session = new ClientSession('http://any/', { connector });
+      await session.wsConnect('').run(async (ws) => assert.equal(await ws.receiveStr(), 'unix'));
+    });
+    server.close();
+    await once(server, 'close');
+    rmSync(folder, { recursive: true });
+  });
+
+  it('works with headers that only node:http sends', async () => {
+    await using site = await servePeer(
+      (peer) => peer.send(frame(TEXT, 'second')),
+      (head) => switching(head) + frame(TEXT, 'early').toString('latin1'),
+    );
+    await withWebSocket(site.url, { headers: { 'Keep-Alive': 'timeout=5' } }, async (ws) => {
+      assert.equal(await ws.receiveStr(), 'early');
+      assert.equal(await ws.receiveStr(), 'second');
+    });
+    assert.equal(headerOf((site.peers[0] as Peer).head, 'keep-alive'), 'timeout=5');
+    await using refusing = await servePeer(
+      () => {},
+      () => 'HTTP/1.1 403 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
+    );
+    const error = await failureOf(
+      withWebSocket(refusing.url, { headers: { 'Keep-Alive': '5' } }, async () => {}),
+    );
+    assert(error instanceof WSServerHandshakeError && error.status === 403);
+  });
+
+  it('makes them of its own class', async () => {
+    class Chat extends ClientWebSocketResponse {
+      say(text: string): Coroutine<void> {
+        return this.sendStr(`me: ${text}`);
+      }
+    }
+    await using site = await serveEcho();
+    await run(async () => {
+      await using session = new ClientSession(site.url, { wsResponseClass: Chat });
+      await session.wsConnect('').run(async (ws) => {
+        assert(ws instanceof Chat);
+        await ws.say('hi');
+        assert.equal(await ws.receiveStr(), 'me: hi');
+      });
+    });
   });
 
   it('takes ws: for http:', async () => {

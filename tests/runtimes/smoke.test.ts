@@ -7,6 +7,7 @@ import '../support/leaks.ts';
 const PROGRAMS = [
   ['smoke', 'asyncio-ts: ok\nasyncio-ts/core: ok\n'],
   ['http', 'asyncio-ts/http: ok\n'],
+  ['websocket', 'WebSockets: ok\n'],
 ] as const;
 
 for (const [name, expected] of PROGRAMS) {
