@@ -145,7 +145,7 @@ export class ParserHooks {
       if (status !== 100) {
         if (status >= 200) this.#headerCount = parser.headers.length >> 1;
         // It has no body, and may say how long that would have been.
-        if (status === 304) parser.contentLength = '';
+        if (status === 304 || status === 204) parser.contentLength = '';
         return complete(status, isUpgrade, isKeptAlive);
       }
       parser.statusCode = status;
@@ -202,6 +202,8 @@ export class ParserHooks {
   #explainErrors(parser: Parser): void {
     const create = parser.createError.bind(parser);
     parser.createError = (number, rest) => {
+      // In a head it would say that the body does not have the length that the head names.
+      if (parser.statusCode === 0) parser.contentLength = '';
       const error = create(number, rest);
       if (error.name !== 'HTTPParserError') return error;
       const input = this.#input ?? rest;
