@@ -1,38 +1,24 @@
-/** The connections of a connector, and who waits for one. In aiohttp a part of `BaseConnector`. */
+/** The connections of a connector. In aiohttp a part of `BaseConnector`. */
 import type { Duplex } from 'node:stream';
 import type { BaseEventLoop } from '../core/base-events.ts';
 import type { TimerHandle } from '../core/events.ts';
-import { Future } from '../core/futures.ts';
 import type { Gen } from '../core/types.ts';
 import type { Channel } from './engine.ts';
 import { ClientConnectionError } from './exceptions.ts';
-import { sendTraces, type Trace } from './tracing.ts';
+import { type Host, Places } from './places.ts';
+import type { Trace } from './tracing.ts';
 
 /** After so many seconds a connection that was to close is closed without further words. */
 const CLEANUP_CLOSED_PERIOD = 2;
 
-/** Somebody who waits for a place; `turn` counts up over all destinations. */
-class Waiter extends Future<void> {
-  readonly turn: number;
-
-  constructor(loop: BaseEventLoop, turn: number) {
-    super(loop._own);
-    this.turn = turn;
-  }
-
-  override _className(): string {
-    return 'Future';
-  }
-}
-
 /** All that leads to one place: what `nameOf` tells apart. */
-export class Destination {
+export class Destination implements Host {
   readonly name: string;
   /** Connections that nobody uses, the latest last. */
   readonly idle: Channel[] = [];
   /** Connections in use, and those that are being made. */
   taken = 0;
-  readonly line = new Set<Waiter>();
+  readonly line: Host['line'] = new Set();
 
   constructor(name: string) {
     this.name = name;
@@ -53,8 +39,8 @@ export interface PoolOptions {
 export const connectorClosed = (): ClientConnectionError => new ClientConnectionError('Connector is closed.');
 
 /**
- * Keeps connections, and the limits of how many are in use: first come, first served. It knows nothing of its
- * connector, which can so be collected while sockets and timers still hold the pool.
+ * Keeps connections, and the limits of how many are in use. It knows nothing of its connector, which can so be collected
+ * while sockets and timers still hold the pool.
  */
 export class Pool {
   readonly loop: BaseEventLoop;
@@ -62,11 +48,8 @@ export class Pool {
   /** How to end the connections in use. */
   readonly used = new Set<{ _fail(error: ClientConnectionError): void }>();
   readonly #options: PoolOptions;
+  readonly #places: Places;
   readonly #destinations = new Map<string, Destination>();
-  /** Those where somebody waits. */
-  readonly #crowded = new Set<Destination>();
-  #taken = 0;
-  #turns = 0;
   /** All sockets that are not closed yet. */
   readonly #sockets = new Set<Duplex>();
   #expiry: TimerHandle | null = null;
@@ -74,6 +57,7 @@ export class Pool {
   constructor(loop: BaseEventLoop, options: PoolOptions) {
     this.loop = loop;
     this.#options = options;
+    this.#places = new Places(loop, options.limit, options.limitPerHost);
   }
 
   find(name: string): Destination | null {
@@ -100,83 +84,24 @@ export class Pool {
     return [...this.#destinations.values()].flatMap(({ name, idle }) => idle.map(() => name));
   }
 
-  /** Take a place if one is free. Nobody who waits could have it: free places are handed on when they are left. */
+  /** Take a place if one is free. */
   take(destination: Destination): boolean {
-    if (!this.#isFree(destination)) return false;
-    this.#taken++;
-    destination.taken++;
-    return true;
+    return this.#places.take(destination);
   }
 
-  /**
-   * Wait for a place.
-   *
-   * Cancellation: leaves the line; a place that had been given already goes to the next.
-   */
+  /** Wait for a place. Cancellation: the next in line has it. */
   *wait(destination: Destination, traces: readonly Trace[]): Gen<void> {
-    const waiter = new Waiter(this.loop, this.#turns++);
-    destination.line.add(waiter);
-    this.#crowded.add(destination);
-    let isTaken = false;
     try {
-      if (traces.length > 0) yield* sendTraces(traces, 'onConnectionQueuedStart', {});
-      yield* waiter;
-      if (traces.length > 0) yield* sendTraces(traces, 'onConnectionQueuedEnd', {});
-      isTaken = true;
+      yield* this.#places.wait(destination, traces);
     } finally {
-      if (!isTaken) this.#giveUp(destination, waiter);
+      this.#tidy(destination);
     }
   }
 
-  #giveUp(destination: Destination, waiter: Waiter): void {
-    if (waiter.cancel() || waiter.cancelled()) this.#unlink(destination, waiter);
-    else if (waiter.exception() === null) this.leave(destination);
-  }
-
-  #unlink(destination: Destination, waiter: Waiter): void {
-    destination.line.delete(waiter);
-    if (destination.line.size > 0) return;
-    this.#crowded.delete(destination);
-    this.#tidy(destination);
-  }
-
-  /** Leave a place: who waits for it the longest has it at once, before anybody who comes now. */
+  /** Leave a place to the next in line. */
   leave(destination: Destination): void {
-    this.#taken--;
-    destination.taken--;
-    if (this.#crowded.size > 0) this.#handOn();
-    if (destination.taken === 0) this.#tidy(destination);
-  }
-
-  #handOn(): void {
-    let next: Waiter | null = null;
-    let where: Destination | null = null;
-    for (const destination of this.#crowded) {
-      if (!this.#isFree(destination)) continue;
-      const first = this.#firstOf(destination);
-      if (first === null || (next !== null && next.turn < first.turn)) continue;
-      next = first;
-      where = destination;
-    }
-    if (next === null || where === null) return;
-    this.#taken++;
-    where.taken++;
-    this.#unlink(where, next);
-    next.setResult();
-  }
-
-  #firstOf(destination: Destination): Waiter | null {
-    for (const waiter of destination.line) {
-      if (!waiter.done()) return waiter;
-      // Cancelled, and has not had its turn since.
-      this.#unlink(destination, waiter);
-    }
-    return null;
-  }
-
-  #isFree({ taken }: Destination): boolean {
-    const { limit, limitPerHost } = this.#options;
-    return (limit === 0 || this.#taken < limit) && (limitPerHost === 0 || taken < limitPerHost);
+    this.#places.leave(destination);
+    this.#tidy(destination);
   }
 
   #tidy(destination: Destination): void {
@@ -278,9 +203,7 @@ export class Pool {
     this.isClosed = true;
     this.#expiry?.cancel();
     this.#expiry = null;
-    for (const { line } of this.#crowded) {
-      for (const waiter of line) if (!waiter.done()) waiter.setException(connectorClosed());
-    }
+    this.#places.close(connectorClosed());
     for (const connection of this.used) connection._fail(connectorClosed());
     const polite = new Set<Duplex>();
     for (const { idle } of this.#destinations.values()) {

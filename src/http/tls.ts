@@ -54,7 +54,9 @@ function unchecked(): ConnectionOptions {
   return trusting;
 }
 
-function settle(given: ConnectionOptions): ConnectionOptions {
+function settle(options: ConnectionOptions): ConnectionOptions {
+  // What somebody may have put into Object.prototype is no option.
+  const given: ConnectionOptions = Object.assign(Object.create(null), options);
   const { secureContext, minVersion, secureProtocol } = given;
   // Neither the environment nor Node's options make it weaker than this; only who says so here.
   const least = secureProtocol === undefined ? { minVersion: minVersion ?? 'TLSv1.2' } : {};

@@ -205,6 +205,24 @@ describe('the ssl option', () => {
       }
     }));
 
+  it('S17: is not what somebody has put into Object.prototype', () =>
+    run(async () => {
+      const { site } = await serveTls();
+      await using _ = site;
+      const poisoned = Object.prototype as { rejectUnauthorized?: boolean; minVersion?: string };
+      poisoned.rejectUnauthorized = false;
+      poisoned.minVersion = 'TLSv1';
+      try {
+        await using session = new ClientSession(site.url);
+        for (const ssl of [true, { ca: [] }, createSecureContext()]) {
+          await assert.rejects(async () => await session.get('x', { ssl }), ClientConnectorCertificateError);
+        }
+      } finally {
+        delete poisoned.rejectUnauthorized;
+        delete poisoned.minVersion;
+      }
+    }));
+
   it('S14, GHSA-vmh5-mc38-953g: of one request is never another’s', () =>
     run(async () => {
       const { site } = await serveTls();
