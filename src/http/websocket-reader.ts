@@ -189,6 +189,8 @@ export class WebSocketReader {
       .on('end', this.#onEnd)
       .on('close', this.#onLost)
       .on('error', () => {});
+    // It may have been lost since the response came.
+    if (this.#socket.destroyed) this.#onLost();
   }
 
   readonly #onData = (chunk: Buffer): void => {

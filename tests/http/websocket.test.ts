@@ -3,8 +3,10 @@ import { describe, it } from 'node:test';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { CancelledError, createTask, gather, RuntimeError, sleep, TimeoutError } from 'asyncio-ts';
 import {
+  ClientConnectionError,
   ClientConnectionResetError,
   ClientSession,
+  ClientTimeout,
   ClientWebSocketResponse,
   ClientWSTimeout,
   ServerTimeoutError,
@@ -664,6 +666,27 @@ describe('a lost connection', () => {
     });
   }
 
+  it('is noticed when it came before anybody could listen', async () => {
+    await using site = await servePeer((peer) => void peer.socket.resetAndDestroy());
+    await run(async () => {
+      await using session = new ClientSession(site.url, {
+        middlewares: [
+          async (request, handler) => {
+            const response = await handler(request);
+            await (site.peers[0] as Peer).closed;
+            await delay(20);
+            return response;
+          },
+        ],
+      });
+      const ended = session.wsConnect('').run((ws) => ws.receive().toPromise());
+      const result = await ended.catch((error: unknown) => error);
+      // Where the loss is, before or behind the response, is up to the system.
+      if (result instanceof Error) assert(result instanceof ClientConnectionError, String(result));
+      else assert.equal((result as WSMessage).type, WSMsgType.CLOSED);
+    });
+  });
+
   it('ends a receive that waits', async () => {
     await using site = await servePeer(() => {});
     await withWebSocket(site.url, {}, async (ws) => {
@@ -799,10 +822,12 @@ describe('ClientWebSocketResponse', () => {
     });
   });
 
-  it('outlives the total limit of the session, which is for the handshake', async () => {
+  it('outlives the limits of the session, which are for the handshake', async () => {
     await using site = await serveEcho();
     await run(async () => {
-      await using session = new ClientSession(null, { timeout: 5 });
+      await using session = new ClientSession(null, {
+        timeout: new ClientTimeout({ total: 5, sockRead: 2 }),
+      });
       await session.wsConnect(site.url).run(async (ws) => {
         await jump(100);
         await ws.sendStr('still here');
