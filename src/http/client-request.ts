@@ -424,7 +424,8 @@ function toPayload(data: unknown): Payload {
   if (data instanceof Payload) return data;
   if (data instanceof FormData) return data._toPayload();
   try {
-    return getPayload(data);
+    // The names of files are for parts; a request has none.
+    return getPayload(data, { disposition: null });
   } catch (error) {
     if (!(error instanceof LookupError)) throw error;
     return new FormData(data)._toPayload();
