@@ -4,8 +4,9 @@ import { guessFilename, isSource } from './byte-sources.ts';
 import { type DispositionOptions, safeHeader } from './content-disposition.ts';
 import { urlencode } from './form-urlencoded.ts';
 import { MultipartWriter } from './multipart-writer.ts';
-import { BytesPayload, getPayload, type Payload } from './payload.ts';
+import { BytesPayload, getPayload, Payload } from './payload.ts';
 import { isBytesLike } from './payload-bytes.ts';
+import { AsyncIterableType } from './payload-iterable.ts';
 
 /** What is known of a field beside its name and value. */
 export interface FieldOptions {
@@ -90,6 +91,9 @@ export class FormData {
       filename ??= guessFilename(value) ?? name;
     } else if (isBytesLike(value) && transferEncoding === null) {
       filename ??= name;
+    } else if (value instanceof Payload || AsyncIterableType[Symbol.hasInstance](value)) {
+      // No text: aiohttp would send what they print.
+      this.#isMultipart = true;
     }
     if (filename !== null) safeHeader(filename);
     if (contentType !== null) safeHeader(contentType);
