@@ -344,12 +344,18 @@ const codeOf = (error: Error): string => (error as NodeJS.ErrnoException).code ?
 const isBadMessage = (error: Error): boolean =>
   error instanceof BadHttpMessage || error.name === 'HTTPParserError';
 
+/** Codes of undici for requests that it does not send. */
+const REFUSED = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_NOT_SUPPORTED']);
+/** Codes of the engines for bodies of another length than was announced. */
+const MISMATCH = new Set(['ERR_HTTP_CONTENT_LENGTH_MISMATCH', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH']);
+
 /** Why no answer came. */
 function headError(error: Error): Error {
   const code = codeOf(error);
   if (error instanceof ClientError || error instanceof BadHttpMessage) return error;
   if (isBadMessage(error)) return new BadHttpMessage(error.message, { cause: error });
-  if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') {
+  if (MISMATCH.has(code)) return new ClientConnectionError(error.message, { cause: error });
+  if (REFUSED.has(code)) {
     return new RangeError(error.message, { cause: error });
   }
   if (code === '' || code.startsWith('UND_ERR_')) {

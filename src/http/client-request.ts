@@ -254,16 +254,18 @@ export class ClientRequest {
   #setBody(data: unknown): void {
     const hasData = data !== null && data !== undefined;
     this.#body = hasData ? toPayload(data) : null;
+    const { headers } = this;
+    if (headers.has('content-length') || headers.has('transfer-encoding')) checkFraming(headers);
     if (!hasData && GET_METHODS.has(this.method)) return;
     this.#setFraming();
-    for (const [name, value] of this.#body?.headers ?? []) this.#setDefault(this.headers, name, value);
+    for (const [name, value] of this.#body?.headers ?? []) this.#setDefault(headers, name, value);
   }
 
   /** Say how long the body is, or that it comes in chunks. */
   #setFraming(): void {
     const { headers } = this;
     const hasLength = headers.has('content-length');
-    if ((headers.get('transfer-encoding') ?? '').toLowerCase().includes('chunked')) {
+    if (headers.has('transfer-encoding')) {
       if (this.chunked) {
         throw new RangeError('chunked can not be set if "Transfer-Encoding: chunked" header is set');
       }
@@ -410,6 +412,25 @@ export class ClientRequest {
 
   toString(): string {
     return `<ClientRequest ${this.method} ${this.url}>`;
+  }
+}
+
+/**
+ * What a caller says of the framing must leave no doubt where the body ends: what follows could be taken for a request.
+ *
+ * @throws RangeError
+ */
+function checkFraming(headers: CIMultiDict): void {
+  const lengths = headers.getall('content-length');
+  const codings = headers.getall('transfer-encoding');
+  if (lengths.length + codings.length > 1) {
+    throw new RangeError('Content-Length and Transfer-Encoding can be set once, and not both');
+  }
+  if (lengths.length > 0 && !/^\d+$/.test(lengths[0] as string)) {
+    throw new RangeError(`Content-Length must be a number of bytes, got ${quote(lengths[0] as string)}`);
+  }
+  if (codings.length > 0 && !/(^|,)\s*chunked\s*$/i.test(codings[0] as string)) {
+    throw new RangeError(`Transfer-Encoding must end with chunked, got ${quote(codings[0] as string)}`);
   }
 }
 

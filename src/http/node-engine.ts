@@ -11,10 +11,20 @@ import { BadHttpMessage, BadStatusLine, LineTooLong } from './http-exceptions.ts
 import { type HttpVersion, HttpVersion10, HttpVersion11 } from './http-writer.ts';
 import { Upload } from './wire-upload.ts';
 
-/** Node's requests, which always say HTTP/1.1. Their method that writes the head is not in the types. */
-const NodeRequest = ClientRequest as unknown as new (
+/** Node's requests, which always say HTTP/1.1. Their methods that write are not in the types. */
+const BareRequest = ClientRequest as unknown as new (
   options: RequestOptions,
-) => ClientRequest & { _storeHeader(firstLine: string, headers: unknown): void };
+) => ClientRequest & {
+  _storeHeader(firstLine: string, headers: unknown): void;
+  _send(data: string | Uint8Array, encoding?: BufferEncoding | null, ...rest: unknown[]): boolean;
+};
+
+class NodeRequest extends BareRequest {
+  // With `Expect` the head goes out before anything else, in UTF-8; its characters are bytes of that already.
+  override _send(data: string | Uint8Array, encoding?: BufferEncoding | null, ...rest: unknown[]): boolean {
+    return super._send(data, data === '' ? 'latin1' : encoding, ...rest);
+  }
+}
 
 class Http10Request extends NodeRequest {
   override _storeHeader(firstLine: string, headers: unknown): void {
@@ -154,6 +164,8 @@ class Exchange {
     outgoing.maxHeadersCount = 0;
     // Without an agent Node expects to close it.
     outgoing.shouldKeepAlive = !isClosing(request.headers);
+    // Else a server would wait for the rest of a body that is shorter than was announced.
+    (outgoing as { strictContentLength?: boolean }).strictContentLength = true;
     return outgoing;
   }
 
@@ -173,8 +185,15 @@ class Exchange {
   }
 
   #sendBody(body: WireRequest['body']): void {
-    if (body === null || body instanceof Uint8Array) this.#request.end(body ?? undefined);
-    else void this.#pipe(new Upload(body, this.#socket));
+    if (body !== null && !(body instanceof Uint8Array)) {
+      void this.#pipe(new Upload(body, this.#socket));
+      return;
+    }
+    try {
+      this.#request.end(body ?? undefined);
+    } catch (error) {
+      this.fail(error as Error);
+    }
   }
 
   async #pipe(body: AsyncIterable<Uint8Array>): Promise<void> {

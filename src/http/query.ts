@@ -22,7 +22,8 @@ export function addQuery(url: URL, params: Query | undefined): URL {
   if (added === '') return url;
   const result = new URL(url);
   const before = url.search.slice(1);
-  result.search = before === '' ? added : `${before}&${added}`;
+  // With a question mark, since the setter takes one away.
+  result.search = `?${before === '' ? added : `${before}&${added}`}`;
   return result;
 }
 

@@ -75,7 +75,9 @@ const spelling = fc.constantFrom(
 function makeHeaders(form: string, entries: [string, string][]): LooseHeaders {
   if (form === 'object') return Object.fromEntries(entries);
   if (form === 'lists')
-    return Object.fromEntries(entries.map(([name, value]) => [name, [value, `${value}-again`]]));
+    return Object.fromEntries(
+      entries.map(([name, value]) => [name, [value, `${value.replace('a=', 'b=')}-again`]]),
+    );
   if (form === 'Map') return new Map(entries);
   if (form === 'Headers') return new Headers(entries);
   if (form === 'CIMultiDict') return new CIMultiDict(entries);
@@ -232,9 +234,9 @@ describe('P75, Z6: redirects', () => {
           }
         }
       }),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
-    assert(crossings > 200, `${crossings} requests to others`);
+    assert(crossings > 100, `${crossings} requests to others`);
     // Every kind of secret was sent to somebody: what is looked for can be found.
     assert.deepEqual([...seen].sort(), [
       'canary-auth',
