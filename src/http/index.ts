@@ -130,6 +130,7 @@ export { TCPConnector, type TCPConnectorOptions } from './tcp-connector.ts';
 export { NamedPipeConnector, UnixConnector } from './unix-connector.ts';
 export {
   Signal,
+  type Trace,
   type TraceCallback,
   TraceConfig,
   type TraceConnectionCreateEndParams,
