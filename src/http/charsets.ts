@@ -56,14 +56,13 @@ function cannotEncode(encoding: string, text: string, place: number): RangeError
  * @throws RangeError for a character that the encoding does not have; LookupError for an unknown encoding.
  */
 export function encodeText(text: string, encoding = 'utf-8'): Buffer {
-  const name = normalize(encoding);
+  const name = encoding === 'utf-8' ? encoding : normalize(encoding);
   switch (name) {
     case 'utf-8':
     case 'utf-16':
     case 'utf-16le':
     case 'utf-16be': {
-      const place = text.search(loneSurrogate);
-      if (place >= 0) throw cannotEncode(name, text, place);
+      if (!isWellFormed(text)) throw cannotEncode(name, text, text.search(loneSurrogate));
       if (name === 'utf-8') return Buffer.from(text);
       const bytes = Buffer.from(name === 'utf-16' ? `\ufeff${text}` : text, 'utf16le');
       return name === 'utf-16be' ? bytes.swap16() : bytes;
@@ -77,6 +76,11 @@ export function encodeText(text: string, encoding = 'utf-8'): Buffer {
     default:
       return encodeByTable(text, name);
   }
+}
+
+/** Whether `text` has no half of a character. The language knows it; the types of its older versions do not. */
+function isWellFormed(text: string): boolean {
+  return (text as unknown as { isWellFormed(): boolean }).isWellFormed();
 }
 
 function encodeByTable(text: string, encoding: string): Buffer {

@@ -4,7 +4,6 @@ import { BadHttpMessage, InvalidHeader, LineTooLong } from './http-exceptions.ts
 import { CONTROL, isToken } from './content-disposition.ts';
 import { CIMultiDict, CIMultiDictProxy } from './multidict.ts';
 
-const EMPTY: Buffer = Buffer.alloc(0);
 const LF = 10;
 
 /** The body that a reader reads: `response.content`, or anything that can do as much. */
@@ -27,21 +26,22 @@ export interface MultipartInput {
 /** The input of a content that may have no way to put something back. */
 export class PushbackInput implements MultipartInput {
   readonly #content: MultipartContent;
-  #unread: Buffer = EMPTY;
+  /** What was put back, the next last. Nothing is joined: that would copy all of it for every line. */
+  readonly #unread: Buffer[] = [];
 
   constructor(content: MultipartContent) {
     this.#content = content;
   }
 
   *read(n: number): Gen<Buffer> {
-    if (this.#unread.length === 0) return yield* this.#content.read(n);
-    const taken = this.#unread.subarray(0, n);
-    this.#unread = this.#unread.subarray(taken.length);
-    return taken;
+    const next = this.#unread.pop();
+    if (next === undefined) return yield* this.#content.read(n);
+    this.unread(next.subarray(n));
+    return next.subarray(0, n);
   }
 
   unread(data: Buffer): void {
-    this.#unread = this.#unread.length === 0 ? data : Buffer.concat([data, this.#unread]);
+    if (data.length > 0) this.#unread.push(data);
   }
 
   atEof(): boolean {
@@ -51,8 +51,8 @@ export class PushbackInput implements MultipartInput {
   /** The reader is done: what it has put back is for whoever reads on. */
   giveBack(): void {
     if (this.#unread.length === 0 || this.#content.unreadData === undefined) return;
-    this.#content.unreadData(this.#unread);
-    this.#unread = EMPTY;
+    this.#content.unreadData(Buffer.concat(this.#unread.reverse()));
+    this.#unread.length = 0;
   }
 }
 
