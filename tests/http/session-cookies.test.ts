@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import type { RequestListener } from 'node:http';
 import { describe, it } from 'node:test';
 import { run } from 'asyncio-ts';
@@ -10,6 +11,7 @@ import {
   TCPConnector,
 } from 'asyncio-ts/http';
 import '../support/leaks.ts';
+import { root } from '../support/project.ts';
 import { cert, key } from './certificate.ts';
 import { serve, serveSecurely, type Site } from './servers.ts';
 
@@ -140,5 +142,33 @@ describe('the cookies of a session', () => {
       await withSession({ cookieJar }, (session) => get(session, named(site, 'shop.example')));
     }
     assert.deepEqual(seen, ['shop.example/ -', 'shop.example/ sid=1']);
+  });
+
+  it('load the table of public suffixes when the first of them needs it', async () => {
+    const program = `
+      import { createServer } from 'node:http';
+      import { once } from 'node:events';
+      import { createRequire } from 'node:module';
+      import { run } from 'asyncio-ts';
+      import { ClientSession } from 'asyncio-ts/http';
+      const { cache } = createRequire(import.meta.url);
+      const isLoaded = () => Object.keys(cache).some((file) => file.includes('tough-cookie'));
+      const server = createServer((request, response) => response.setHeader('Set-Cookie', 'a=1; Max-Age=9').end());
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      await run(() => new ClientSession('http://127.0.0.1:' + server.address().port).run(async (session) => {
+        await session.get('').run(() => {});
+        const steps = [isLoaded()];
+        session.cookieJar.updateCookiesFromHeaders(['a=1; Path=/; Secure'], new URL('https://shop.example/'));
+        steps.push(isLoaded());
+        session.cookieJar.updateCookiesFromHeaders(['a=1; Domain=shop.example'], new URL('https://shop.example/'));
+        console.log(...steps, isLoaded());
+      }));
+      server.close();`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: root,
+      encoding: 'utf8',
+    });
+    assert.equal(stdout, 'false false true\n', stderr);
   });
 });
