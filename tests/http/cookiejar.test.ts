@@ -231,6 +231,21 @@ describe('CookieJar.updateCookies', () => {
     assert.equal(header(jar, 'http://www.example.com/'), 'a=3; b=2');
   });
 
+  it('keeps a cookie from subdomains when one of its name and another path expires', () => {
+    const jar = jarOf('http://example.com/', ['a=1; Path=/', 'a=2; Path=/x']);
+    jar.updateCookiesFromHeaders(['a=; Path=/x; Max-Age=0'], at('http://example.com/'));
+    assert.deepEqual([...jar.hostOnlyCookies], ['example.com|a']);
+    assert.equal(header(jar, 'http://www.example.com/'), '');
+    assert.equal(header(jar, 'http://example.com/x'), 'a=1');
+  });
+
+  it('holds cookies for all hosts to their path', () => {
+    const jar = new CookieJar();
+    jar.updateCookies(new SimpleCookie('a=1; Path=/x; b=2'));
+    assert.equal(header(jar, 'http://example.com/'), 'b=2');
+    assert.equal(header(jar, 'http://other.example/x/y'), 'a=1; b=2');
+  });
+
   it('ignores domains that are none of the host, and those that end in a dot', () => {
     const headers = ['a=1; Domain=other.example', 'b=2; Domain=www.example.com', 'c=3; Domain=ample.com'];
     const jar = jarOf('http://example.com/', [...headers, 'd=4; Domain=example.com.']);
