@@ -10,6 +10,7 @@ import type { ClientResponse } from './client-response.ts';
 import { EofStream } from './data-queue.ts';
 import { ClientConnectionResetError, WebSocketError, WSMessageTypeError } from './exceptions.ts';
 import { type ContextBody, quote } from './helpers.ts';
+import { checkBytes, checkReason, checkText } from './websocket-checks.ts';
 import { Heartbeat } from './websocket-heartbeat.ts';
 import {
   type AnyMessage,
@@ -20,7 +21,8 @@ import {
   type WSMessage,
   WSMsgType,
 } from './websocket-models.ts';
-import type { WebSocketDataQueue, WebSocketReader } from './websocket-reader.ts';
+import type { WebSocketDataQueue } from './websocket-queue.ts';
+import type { WebSocketReader } from './websocket-reader.ts';
 import type { WebSocketWriter } from './websocket-writer.ts';
 
 /**
@@ -505,40 +507,6 @@ export type WebSocketClass = new (
 const NOTHING = new Uint8Array(0);
 
 const parseJson = (text: string | Buffer): unknown => JSON.parse(text.toString());
-
-/** Python's word for what is not what it should be. */
-const typeName = (value: unknown): string =>
-  value !== null && typeof value === 'object'
-    ? value.constructor.name
-    : value === null
-      ? 'null'
-      : typeof value;
-
-function checkText(data: string): string {
-  if (typeof data === 'string') return data;
-  throw new TypeError(`data argument must be str (${typeName(data)})`);
-}
-
-function checkBytes(data: Uint8Array): Uint8Array {
-  if (data instanceof Uint8Array) return data;
-  throw new TypeError(`data argument must be byte-ish (${typeName(data)})`);
-}
-
-/** Codes that may be sent (RFC 6455, 7.4), and 0 for none. */
-function isSendable(code: number): boolean {
-  if (!Number.isInteger(code)) return false;
-  if (code >= 3000) return code < 5000;
-  return code === 0 || (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006));
-}
-
-function checkReason(code: number, message: Uint8Array | string): Uint8Array {
-  if (!isSendable(code)) throw new RangeError(`Invalid close code: ${code}`);
-  const reason = typeof message === 'string' ? Buffer.from(message) : checkBytes(message);
-  if (reason.length > 123) {
-    throw new RangeError('Control frame payload cannot be larger than 125 bytes');
-  }
-  return reason;
-}
 
 /** Any of them: whether text is decoded is a matter of types. */
 type Receiving = ClientWebSocketResponse<boolean>;

@@ -14,7 +14,8 @@ import type { Query } from './query.ts';
 import { createDeflate } from './websocket-deflate.ts';
 import { checkAnswer, handshakeError, makeOffer, type WebSocketOffer } from './websocket-handshake.ts';
 import { loadedLibrary, loadLibrary, type WsLibrary } from './websocket-library.ts';
-import { WebSocketDataQueue, WebSocketReader } from './websocket-reader.ts';
+import { WebSocketDataQueue } from './websocket-queue.ts';
+import { WebSocketReader } from './websocket-reader.ts';
 import { WebSocketWriter } from './websocket-writer.ts';
 
 /** Options of `ClientSession.wsConnect`. */
