@@ -126,7 +126,7 @@ describe('example reddit', () => {
           void response.writeHead(200, { 'Content-Length': 9 }).write('{', () => response.destroy()),
       }),
     );
-    const args = ['--url', site.url, '--timeout', '0.5', '--retries', '0'];
+    const args = ['--url', site.url, '--timeout', '1.5', '--retries', '0'];
     const { code, stdout, stderr } = await runExample('reddit', [
       ...args,
       'one',
