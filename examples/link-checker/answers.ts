@@ -60,7 +60,8 @@ function describe(error: unknown, { timeout }: Options): string {
   if (error instanceof ClientConnectorError) return `cannot connect: ${causeOf(error)}`;
   if (error instanceof ClientPayloadError) return 'broken off in the middle';
   if (error instanceof ClientConnectionError) return 'the server hung up';
-  if (error instanceof ClientError) return error.message;
+  // What the client refuses to send, as a name and password in a link beside those of the user.
+  if (error instanceof ClientError || error instanceof RangeError) return error.message;
   throw error;
 }
 

@@ -56,7 +56,7 @@ export class Report {
       if (told.length === 0 && note === null && !(isVerbose && page !== null)) continue;
       if (page !== null) lines.push(paint('bold', page));
       if (note !== null) lines.push(`  ${paint('yellow', note)}`);
-      const width = Math.max(...told.map(({ reason }) => plain(reason).length));
+      const width = Math.min(40, Math.max(...told.map(({ reason }) => plain(reason).length)));
       for (const link of told) lines.push(...linesOf(link, width));
       lines.push('');
     }

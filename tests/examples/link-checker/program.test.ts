@@ -351,6 +351,35 @@ describe('example link-checker', () => {
     assert.deepEqual(seen, ['site asyncio-ts-link-checker/1.0 7', 'other asyncio-ts-link-checker/1.0 none']);
   });
 
+  it('copes with addresses that no browser would write', async () => {
+    await using site = await serve((request, response) => {
+      if (request.url === '/robots.txt') return void response.writeHead(404).end();
+      const { host } = request.headers;
+      const links = [
+        'http://[::1]:1/',
+        `http://u:p@${host}/x`,
+        'http://%zz/',
+        `?${'q'.repeat(20_000)}`,
+        '/é b\0',
+        '//',
+        '',
+      ];
+      const html = links.map((link) => `<a href="${link}">link</a>`).join('');
+      response.setHeader('Content-Type', 'text/html; charset=utf-8');
+      response.end(request.url === '/' ? html : '');
+    });
+    const args = ['--json', '--external', '--retries', '0', '--header', 'Authorization: Bearer x', site.url];
+    const { stdout, stderr } = await check(...args);
+    assert.equal(stderr, '');
+    const { sections } = JSON.parse(stdout) as Report;
+    const links = sections.find(({ page }) => page === site.url)?.links ?? [];
+    assert.deepEqual(
+      links.map(({ outcome }) => outcome),
+      ['broken', 'broken', 'broken', 'broken', 'good', 'broken', 'good'],
+    );
+    assert.match(links[1]?.reason ?? '', /^Cannot combine AUTHORIZATION header/);
+  });
+
   it('tells when the first page cannot be had', async () => {
     const refused = await check('http://127.0.0.1:9/');
     assert.equal(refused.code, 1);
