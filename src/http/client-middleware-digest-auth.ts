@@ -3,7 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Gen } from '../core/types.ts';
 import { type Challenge, parseChallenges } from './challenges.ts';
 import type { ClientHandlerType, ClientMiddleware } from './client-middlewares.ts';
-import type { ClientRequest, ClientResponse } from './client-reqrep.ts';
+import type { ClientRequest } from './client-request.ts';
+import type { ClientResponse } from './client-response.ts';
 import { ClientError } from './exceptions.ts';
 import type { Payload } from './payload.ts';
 

@@ -3,7 +3,8 @@ import { inlineBody } from '../core/coroutines.ts';
 import type { Gen } from '../core/types.ts';
 import { sleep } from '../core/waiting.ts';
 import type { ClientHandlerType, ClientMiddleware } from './client-middlewares.ts';
-import type { ClientRequest, ClientResponse } from './client-reqrep.ts';
+import type { ClientRequest } from './client-request.ts';
+import type { ClientResponse } from './client-response.ts';
 import {
   ClientConnectionResetError,
   ClientConnectorCertificateError,

@@ -1,7 +1,7 @@
 /** What tells connections apart. Counterpart: `ConnectionKey` of `aiohttp/client_reqrep.py`. */
 import type { ConnectionOptions, SecureContext } from 'node:tls';
 import type { BasicAuth } from './auth.ts';
-import type { ClientRequest } from './client-reqrep.ts';
+import type { ClientRequest } from './client-request.ts';
 import type { Fingerprint } from './fingerprint.ts';
 import type { CIMultiDict } from './multidict.ts';
 

@@ -7,7 +7,7 @@ import { TimeoutError } from '../core/exceptions.ts';
 import { extractStack } from '../core/format-helpers.ts';
 import { logger } from '../core/log.ts';
 import type { Coroutine, Delay, ExceptionContext, Gen } from '../core/types.ts';
-import type { ClientRequest } from './client-reqrep.ts';
+import type { ClientRequest } from './client-request.ts';
 import { type ClientTimeout, within } from './client-timeout.ts';
 import { Connection } from './connection.ts';
 import { type ConnectionKey, nameOf, type SslOption } from './connection-key.ts';

@@ -1,7 +1,8 @@
 /** The errors of the HTTP client. Counterpart: `aiohttp/client_exceptions.py`. */
 import { quote } from './helpers.ts';
 import type { CIMultiDictProxy } from './multidict.ts';
-import type { ClientResponse, RequestInfo } from './client-reqrep.ts';
+import type { RequestInfo } from './client-request.ts';
+import type { ClientResponse } from './client-response.ts';
 import type { ConnectionKey, SslOption } from './connection-key.ts';
 
 const ordinaryHasInstance = Function.prototype[Symbol.hasInstance];

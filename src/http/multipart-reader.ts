@@ -3,7 +3,7 @@ import { methodCoroutine } from '../core/coroutines.ts';
 import { AssertionError, RuntimeError } from '../core/exceptions.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import { BodyPartReader } from './body-part-reader.ts';
-import type { ClientResponse } from './client-reqrep.ts';
+import type { ClientResponse } from './client-response.ts';
 import { parseMimetype, quote } from './helpers.ts';
 import { quoteBytes } from './http-exceptions.ts';
 import { CIMultiDict, CIMultiDictProxy, type LooseHeaders } from './multidict.ts';

@@ -3,7 +3,7 @@ import type { ClientRequest as NodeRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { fromPromise } from '../core/coroutines.ts';
 import type { Gen } from '../core/types.ts';
-import type { ClientRequest, RequestInfo } from './client-reqrep.ts';
+import type { ClientRequest, RequestInfo } from './client-request.ts';
 import { ClientHttpProxyError, ClientOSError, ServerDisconnectedError } from './exceptions.ts';
 import { basicAuth, waitOutside } from './helpers.ts';
 import { CIMultiDict, CIMultiDictProxy } from './multidict.ts';

@@ -9,7 +9,7 @@ import { net } from '../io/builtins.ts';
 import type { ResolvedAddress } from '../io/resolve.ts';
 import { connectionError, inTurn, interleaved, staggered } from '../io/staggered.ts';
 import type { AbstractResolver, ResolveResult } from './abc.ts';
-import type { ClientRequest } from './client-reqrep.ts';
+import type { ClientRequest } from './client-request.ts';
 import { type ClientTimeout, within } from './client-timeout.ts';
 import type { SslOption } from './connection-key.ts';
 import { BaseConnector, type BaseConnectorOptions } from './connector.ts';

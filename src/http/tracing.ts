@@ -3,7 +3,7 @@ import { inlineBody } from '../core/coroutines.ts';
 import { RuntimeError } from '../core/exceptions.ts';
 import type { Gen } from '../core/types.ts';
 import type { ClientSession } from './client.ts';
-import type { ClientResponse } from './client-reqrep.ts';
+import type { ClientResponse } from './client-response.ts';
 import type { CIMultiDict } from './multidict.ts';
 
 /** Parameters of `onRequestStart`. */

@@ -6,7 +6,7 @@ import { RuntimeError } from '../core/exceptions.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import { checkUnixPath } from '../io/addresses.ts';
 import { net } from '../io/builtins.ts';
-import type { ClientRequest } from './client-reqrep.ts';
+import type { ClientRequest } from './client-request.ts';
 import { type ClientTimeout, within } from './client-timeout.ts';
 import type { ConnectionKey } from './connection-key.ts';
 import { BaseConnector, type BaseConnectorOptions } from './connector.ts';

@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Coroutine, Gen } from '../../core/types.ts';
-import type { ClientRequest } from '../../http/client-reqrep.ts';
+import type { ClientRequest } from '../../http/client-request.ts';
 import { BaseConnector, type BaseConnectorOptions } from '../../http/connector.ts';
 import { Answerer, type Handler, type Line } from './answerer.ts';
 import { openLine } from './memory-line.ts';
