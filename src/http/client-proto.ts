@@ -147,8 +147,11 @@ export class ResponseHandler implements WireHandler, FlowControl {
     this.isChunked = transferEncodings.length === 1;
     if (head.upgraded !== null) return null;
     // Two of them are a chain, too.
-    const encoding = head.getall('content-encoding').join(', ').trim().toLowerCase();
-    if (this.#params.autoDecompress && isDecodable(encoding)) this.#decompressor = this.#decompress(encoding);
+    const encodings = this.#params.autoDecompress ? head.getall('content-encoding') : [];
+    if (encodings.length > 0) {
+      const encoding = encodings.join(', ').trim().toLowerCase();
+      if (isDecodable(encoding)) this.#decompressor = this.#decompress(encoding);
+    }
     // A 101 that leads nowhere is an answer without body, too, and the end of the connection.
     if (head.status === 101 || (!this.#params.readUntilEof && !this.#isFramed(head))) this.#endWithoutBody();
     return null;

@@ -133,7 +133,7 @@ export class ClientResponse {
   }
 
   /** @internal The values of one header, whose name is given in lower case; the others are not looked at. */
-  _headersOf(name: string): string[] {
+  _headersOf(name: string): readonly string[] {
     return this.#head.getall(name);
   }
 

@@ -9,7 +9,7 @@ import type { Wire, WireHandler, WireRequest } from './engine.ts';
 import { ServerDisconnectedError } from './exceptions.ts';
 import { BadHttpMessage, BadStatusLine, LineTooLong } from './http-exceptions.ts';
 import { type HttpVersion, HttpVersion10, HttpVersion11 } from './http-writer.ts';
-import { Upload } from './wire-upload.ts';
+import { WireBody } from './wire-body.ts';
 
 /** Node's requests, which always say HTTP/1.1. Their methods that write are not in the types. */
 const BareRequest = ClientRequest as unknown as new (
@@ -58,7 +58,7 @@ export class NodeWire implements Wire {
     // Whatever is on its way to an idle connection comes in before the next turn.
     this.#idleEnd = (error) => {
       if (!(request.body instanceof Uint8Array) && request.body !== null)
-        void new Upload(request.body, this.#socket);
+        void new WireBody(request.body, this.#socket);
       handler.onError(error);
     };
     this.#check = setImmediate(() => {
@@ -186,7 +186,7 @@ class Exchange {
 
   #sendBody(body: WireRequest['body']): void {
     if (body !== null && !(body instanceof Uint8Array)) {
-      void this.#pipe(new Upload(body, this.#socket));
+      void this.#pipe(new WireBody(body, this.#socket));
       return;
     }
     try {

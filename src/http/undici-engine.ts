@@ -8,7 +8,7 @@ import type { Wire, WireHandler, WireRequest } from './engine.ts';
 import { ClientConnectionError, ServerDisconnectedError } from './exceptions.ts';
 import { type HttpVersion, HttpVersion11 } from './http-writer.ts';
 import { KEPT_MS, ParserHooks } from './undici-parser.ts';
-import { Upload } from './wire-upload.ts';
+import { WireBody } from './wire-body.ts';
 
 /** The undici client that speaks HTTP on one socket and on no other. */
 export class UndiciWire implements Wire {
@@ -69,7 +69,7 @@ export class UndiciWire implements Wire {
 
   #bodyOf(body: WireRequest['body'], headers: readonly string[]): unknown {
     if (body === null) return null;
-    if (!(body instanceof Uint8Array)) return new Upload(body, this.#socket);
+    if (!(body instanceof Uint8Array)) return new WireBody(body, this.#socket);
     return hasFraming(headers) && body.length > 0 ? [body] : body;
   }
 

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import { run } from 'asyncio-ts';
+import { run, TimeoutError } from 'asyncio-ts';
 import {
   ClientError,
   ClientPayloadError,
   ClientResponse,
   ClientResponseError,
   ClientSession,
+  ClientTimeout,
   type RequestOptions,
+  SocketTimeoutError,
 } from 'asyncio-ts/http';
 import '../support/leaks.ts';
 import { serveRaw } from './servers.ts';
@@ -268,5 +271,52 @@ describe('the body of a response', () => {
   it('ends where its length says, whatever follows', async () => {
     assert.equal((await fetchText(`${OK}Content-Length: 2\r\n\r\nhi and more`)).body, 'hi');
     assert.equal((await fetchText('HTTP/1.1 204 None\r\nContent-Length: 5\r\n\r\nhello')).body, '');
+  });
+});
+
+describe('P79: a server that is slow', () => {
+  /** Fetch from a server that does `act` with each connection, on which a request came. */
+  async function fetchSlow(act: (socket: Socket) => void, timeout: ClientTimeout): Promise<void> {
+    await run(async () => {
+      const timers: NodeJS.Timeout[] = [];
+      await using site = await serveRaw((socket) => {
+        act(socket);
+        const timer = setInterval(() => socket.write('x'), 3);
+        timers.push(timer);
+        socket.once('close', () => clearInterval(timer));
+      });
+      await using session = new ClientSession(null, { timeout });
+      await session.get(site.url).run((response) => response.read());
+    });
+  }
+
+  it('with the first byte is cut by sockRead, counted from when the request is sent', () =>
+    run(async () => {
+      await using site = await serveRaw(() => {});
+      await using session = new ClientSession(null, { timeout: new ClientTimeout({ sockRead: 0.03 }) });
+      await assert.rejects(async () => {
+        await session.get(site.url);
+      }, SocketTimeoutError);
+      await site.drained();
+    }));
+
+  it('within the body is cut by sockRead', () =>
+    run(async () => {
+      await using site = await serveRaw((socket) => socket.write(`${OK}Content-Length: 10\r\n\r\nhalf`));
+      await using session = new ClientSession(null, { timeout: new ClientTimeout({ sockRead: 0.03 }) });
+      await assert.rejects(async () => {
+        await session.get(site.url).run((response) => response.read());
+      }, SocketTimeoutError);
+      await site.drained();
+    }));
+
+  it('and sends a byte now and then, in the head or the body, is cut by the total', async () => {
+    const timeout = new ClientTimeout({ total: 0.06, sockRead: 5 });
+    for (const start of [`${OK}X-Slow: `, `${OK}Content-Length: 100000\r\n\r\n`]) {
+      await assert.rejects(
+        () => fetchSlow((socket) => socket.write(start), timeout),
+        (error) => error instanceof TimeoutError && !(error instanceof SocketTimeoutError),
+      );
+    }
   });
 });

@@ -9,7 +9,7 @@ const gone = (): Error => new ClientConnectionError('Connection closed');
  * A body for the engine: that of the caller, which is returned when the socket closes before its end, even while its next
  * piece is on the way or before the first was asked for.
  */
-export class Upload implements AsyncIterable<Uint8Array> {
+export class WireBody implements AsyncIterable<Uint8Array> {
   readonly #iterator: AsyncIterator<Uint8Array>;
   readonly #socket: Socket;
   readonly #onClose = (): void => this.#stop();
