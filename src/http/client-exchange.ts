@@ -10,6 +10,7 @@ import type { ResponseParams } from './client-proto.ts';
 import type { ClientRequest } from './client-request.ts';
 import type { ClientResponse } from './client-response.ts';
 import { type ClientTimeout, RequestTimer, toClientTimeout } from './client-timeout.ts';
+import type { Connection } from './connection.ts';
 import type { BaseConnector } from './connector.ts';
 import type { SimpleCookie } from './cookies.ts';
 import { CookieJar } from './cookiejar.ts';
@@ -49,6 +50,7 @@ const PRIVATE_HEADERS = [
 /** Headers of a body that a redirect leaves behind. */
 const BODY_HEADERS = ['content-length', 'content-type', 'content-encoding', 'transfer-encoding'];
 const NO_TRACES: readonly Trace[] = [];
+const NO_HISTORY: readonly ClientResponse[] = Object.freeze([]);
 
 /** One call of `ClientSession.request`. */
 export class Exchange {
@@ -93,11 +95,15 @@ export class Exchange {
     this.#timer = new RequestTimer(this.#connector._loop, this.#limits, options.signal);
   }
 
-  *run(): Gen<ClientResponse> {
-    const { traceConfigs } = this.#session;
-    if (traceConfigs.length === 0) return yield* this.#runUntraced();
+  // Each generator that stands between a task and what it waits for costs memory while it waits, and time when it goes
+  // on: what need not be one is a function that gives one.
+  run(): Gen<ClientResponse> {
+    return this.#session.traceConfigs.length === 0 ? this.#runUntraced() : this.#runTraced();
+  }
+
+  *#runTraced(): Gen<ClientResponse> {
     const context = this.#options.traceRequestCtx ?? null;
-    this.#traces = traceConfigs.map((config) => new Trace(this.#session, config, context));
+    this.#traces = this.#session.traceConfigs.map((config) => new Trace(this.#session, config, context));
     const { method, url, headers } = this.#place();
     yield* sendTraces(this.#traces, 'onRequestStart', { method, url, headers });
     try {
@@ -236,19 +242,31 @@ export class Exchange {
     return kept;
   }
 
-  *#sendThroughMiddlewares(request: ClientRequest): Gen<ClientResponse> {
+  #sendThroughMiddlewares(request: ClientRequest): Gen<ClientResponse> {
     const middlewares = this.#options.middlewares ?? this.#session._middlewares;
-    if (middlewares.length === 0) return yield* this.#send(request);
-    const handler = buildClientMiddlewares((one) => this.#send(one), middlewares);
-    return yield* this.#timer.run(() => handler(request) as unknown as Gen<ClientResponse>);
+    if (middlewares.length === 0) return this.#send(request);
+    const send = (one: ClientRequest): Gen<ClientResponse> => this.#send(one);
+    const handler = buildClientMiddlewares(function* (one) {
+      return yield* send(one);
+    }, middlewares);
+    return this.#timer.run(() => handler(request) as unknown as Gen<ClientResponse>);
   }
 
-  *#send(request: ClientRequest): Gen<ClientResponse> {
-    const connector = this.#connector;
-    const connection =
-      (this.#traces.length === 0 ? connector._reuse(request) : null) ??
-      (yield* this.#timer.run(() => connector._connect(request, this.#traces, this.#limits)));
-    return yield* request._send(connection, this.#responseParams(), [...this.#history]);
+  #send(request: ClientRequest): Gen<ClientResponse> {
+    const connection = this.#traces.length === 0 ? this.#connector._reuse(request) : null;
+    return connection === null ? this.#connectAndSend(request) : this.#sendOver(connection, request);
+  }
+
+  *#connectAndSend(request: ClientRequest): Gen<ClientResponse> {
+    const connection = yield* this.#timer.run(() =>
+      this.#connector._connect(request, this.#traces, this.#limits),
+    );
+    return yield* this.#sendOver(connection, request);
+  }
+
+  #sendOver(connection: Connection, request: ClientRequest): Gen<ClientResponse> {
+    const history = this.#history.length === 0 ? NO_HISTORY : [...this.#history];
+    return request._send(connection, this.#responseParams(), history);
   }
 
   #responseParams(): ResponseParams {

@@ -104,15 +104,22 @@ export class RequestTimer {
   }
 
   /** Wait for a future of the client's own, which an event outside of the loop sets. Cancellation: cancels it. */
-  *wait<T>(future: Future<T>): Gen<T> {
-    if (this.#when === null && this.#signal === undefined) return yield* waitOutside(this.#loop, future);
+  wait<T>(future: Future<T>): Gen<T> {
+    const isLimited = this.#when !== null || this.#signal !== undefined;
+    return isLimited ? this.#waitInTime(future) : waitOutside(this.#loop, future);
+  }
+
+  *#waitInTime<T>(future: Future<T>): Gen<T> {
     this.#check();
     this.#waiting = future;
     const group = this.#when === null ? null : join(this.#loop, this.#when, this);
     const unfollow = this.#signal === undefined ? null : followAbort(this.#signal, () => this.#abort());
+    // As `waitOutside` does, without another generator.
+    this.#loop._foreignWaits++;
     try {
-      return yield* waitOutside(this.#loop, future);
+      return yield* future;
     } finally {
+      this.#loop._foreignWaits--;
       this.#waiting = null;
       group?.leave(this);
       unfollow?.();

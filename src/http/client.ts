@@ -326,8 +326,9 @@ const runSession = /* @__PURE__ */ methodCoroutine(
 
 const makeRequest = /* @__PURE__ */ contextManager(
   'ClientSession.request',
-  (session: ClientSession, method: string, url: string | URL, options: RequestOptions) =>
-    new Exchange(session, method, url, options).run(),
+  function* (session: ClientSession, method: string, url: string | URL, options: RequestOptions) {
+    return yield* new Exchange(session, method, url, options).run();
+  },
   (response, body) => response._run(body),
 );
 

@@ -31,29 +31,26 @@ export interface RequestContextManager<R> extends Coroutine<R> {
   run<T>(body: (it: R) => T | PromiseLike<T>): Coroutine<T>;
 }
 
-/** A function whose calls can be awaited for what `open` gives, or run with it by `use`. */
+/** A function whose calls can be awaited for what the generator function `open` gives, or run with it by `use`. */
 export function contextManager<A extends unknown[], R>(
   name: string,
   open: (...args: A) => Gen<R>,
   use: (it: R, body: ContextBody<R, unknown>) => Gen<unknown>,
 ): (...args: A) => RequestContextManager<R> {
-  const opened = function* (...args: A): Gen<R> {
-    return yield* open(...args);
-  };
   const run = methodCoroutine(
     `${name}.run`,
     function* (coro: Coroutine<R>, body: ContextBody<R, unknown>): Gen<unknown> {
       return yield* use(yield* coro, body);
     },
   );
-  Object.defineProperty(opened, 'name', { value: name });
+  Object.defineProperty(open, 'name', { value: name });
   // What a call gives is the generator itself, so its `run` stands on the prototype of all of them.
-  Object.defineProperty(opened.prototype, 'run', {
+  Object.defineProperty(open.prototype, 'run', {
     value(this: Coroutine<R>, body: ContextBody<R, unknown>) {
       return run(this, body);
     },
   });
-  return coroutine(opened) as (...args: A) => RequestContextManager<R>;
+  return coroutine(open) as (...args: A) => RequestContextManager<R>;
 }
 
 /** The value of an `ETag` header, without its quotes. Source: aiohttp 3.14 `aiohttp.ETag`. */
