@@ -263,7 +263,7 @@ export abstract class BaseConnector {
       throw connectorClosed();
     }
     const channel = engine.createChannel(socket, request.url.origin);
-    socket.once('close', () => pool.forget(destination, channel));
+    socket.on('close', () => pool.forget(destination, channel));
     return channel;
   }
 }

@@ -180,7 +180,8 @@ export class Pool {
     this.#sockets.add(socket);
     // An error of a connection that nobody uses is its end, and no more.
     socket.on('error', () => {});
-    socket.once('close', () => this.#sockets.delete(socket));
+    // Not `once`, which makes two more objects: there is one end.
+    socket.on('close', () => this.#sockets.delete(socket));
     if (socket.destroyed) this.#sockets.delete(socket);
   }
 

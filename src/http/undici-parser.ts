@@ -47,6 +47,13 @@ const NO_LIMITS: WireLimits = { maxLineSize: 0, maxFieldSize: 0, maxHeaders: 0 }
 /** llhttp's codes for errors of the first line: INVALID_CONSTANT, INVALID_VERSION, INVALID_STATUS. */
 const STATUS_LINE_ERRORS = new Set([8, 9, 13]);
 
+/** Where a parser has its hooks. */
+const hooks = Symbol('hooks');
+
+interface HookedParser extends Parser {
+  [hooks]: ParserHooks;
+}
+
 /** The parser of one socket, with what it should do besides. */
 export class ParserHooks {
   /** Who hears of the response that comes now. */
@@ -55,6 +62,8 @@ export class ParserHooks {
   reason = '';
   readonly #socket: Socket;
   readonly #parser: Parser;
+  /** undici's own methods. */
+  readonly #plain: Parser;
   /** What is being parsed. */
   #input: Buffer | null = null;
   /** How many headers the head had. */
@@ -66,14 +75,12 @@ export class ParserHooks {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    const parser = (socket as unknown as Record<symbol, Parser>)[symbols.kParser] as Parser;
+    const parser = (socket as unknown as Record<symbol, HookedParser>)[symbols.kParser] as HookedParser;
     this.#parser = parser;
+    this.#plain = Object.getPrototypeOf(parser) as Parser;
+    parser[hooks] = this;
+    Object.setPrototypeOf(parser, hookedPrototype(this.#plain));
     this.#beLenient(parser);
-    this.#saveTimers(parser);
-    this.#countHeaders(parser);
-    this.#passHeads(parser);
-    this.#markChunks(parser);
-    this.#explainErrors(parser);
   }
 
   /** The version of the response whose head is complete. */
@@ -107,89 +114,86 @@ export class ParserHooks {
   }
 
   // undici sets a timer after each response and clears it at the next request.
-  #saveTimers(parser: Parser): void {
-    const setTimeout = parser.setTimeout.bind(parser);
-    parser.setTimeout = (delay, type) => setTimeout(delay === KEPT_MS ? 0 : delay, type);
+  setTimeout(delay: number, type: number): void {
+    this.#plain.setTimeout.call(this.#parser, delay === KEPT_MS ? 0 : delay, type);
   }
 
-  /** Limits are ours, and counted while the bytes come. */
-  #countHeaders(parser: Parser): void {
-    parser.onStatus = (part) => {
-      const limits = this.#limits;
-      parser.statusText += part.toString('latin1');
-      this.reason = parser.statusText;
-      if (this.reason.length > limits.maxLineSize) {
-        this.#fail(new LineTooLong(Buffer.from(this.reason, 'latin1'), limits.maxLineSize));
-      }
-      return 0;
-    };
-    parser.trackHeader = (length) => {
-      const limits = this.#limits;
-      const { headers } = parser;
-      parser.headersSize += length;
-      if ((headers.length + 1) >> 1 > limits.maxHeaders - this.#headerCount) {
-        this.#fail(new BadHttpMessage('Too many headers received'));
-      }
-      if (parser.headersSize <= limits.maxFieldSize) return;
-      const isValue = headers.length % 2 === 0;
-      const last = headers.at(-1) as Buffer;
-      const size = last.length + (isValue ? (headers.at(-2) as Buffer).length : 0);
-      if (size > limits.maxFieldSize) this.#fail(new LineTooLong(last, limits.maxFieldSize));
-    };
+  // Limits are ours, and counted while the bytes come.
+  onStatus(part: Buffer): number {
+    const parser = this.#parser;
+    const { maxLineSize } = this.#limits;
+    parser.statusText += part.toString('latin1');
+    this.reason = parser.statusText;
+    if (this.reason.length > maxLineSize) {
+      this.#fail(new LineTooLong(Buffer.from(this.reason, 'latin1'), maxLineSize));
+    }
+    return 0;
+  }
+
+  trackHeader(length: number): void {
+    const parser = this.#parser;
+    const { maxHeaders, maxFieldSize } = this.#limits;
+    const { headers } = parser;
+    parser.headersSize += length;
+    if ((headers.length + 1) >> 1 > maxHeaders - this.#headerCount) {
+      this.#fail(new BadHttpMessage('Too many headers received'));
+    }
+    if (parser.headersSize <= maxFieldSize) return;
+    const isValue = headers.length % 2 === 0;
+    const last = headers.at(-1) as Buffer;
+    const size = last.length + (isValue ? (headers.at(-2) as Buffer).length : 0);
+    if (size > maxFieldSize) this.#fail(new LineTooLong(last, maxFieldSize));
   }
 
   // undici allows no answer of 100, since it never asks for one, and misses the body of a 304.
-  #passHeads(parser: Parser): void {
-    const complete = parser.onHeadersComplete.bind(parser);
-    parser.onHeadersComplete = (status, isUpgrade, isKeptAlive) => {
-      if (status !== 100) {
-        if (status >= 200) this.#headerCount = parser.headers.length >> 1;
-        // It has no body, and may say how long that would have been.
-        if (status === 304 || status === 204) parser.contentLength = '';
-        return complete(status, isUpgrade, isKeptAlive);
-      }
-      parser.statusCode = status;
-      parser.headers = [];
-      parser.headersSize = 0;
-      // No body.
-      return this.#socket.destroyed ? -1 : 1;
-    };
+  onHeadersComplete(status: number, isUpgrade: boolean, isKeptAlive: boolean): number {
+    const parser = this.#parser;
+    if (status !== 100) {
+      if (status >= 200) this.#headerCount = parser.headers.length >> 1;
+      // It has no body, and may say how long that would have been.
+      if (status === 304 || status === 204) parser.contentLength = '';
+      return this.#plain.onHeadersComplete.call(parser, status, isUpgrade, isKeptAlive);
+    }
+    parser.statusCode = status;
+    parser.headers = [];
+    parser.headersSize = 0;
+    // No body.
+    return this.#socket.destroyed ? -1 : 1;
   }
 
   // llhttp hands out a chunk in as many parts as there are inputs. One that ends before its input does is at its end, and
   // so is one that the next input does not begin with.
-  #markChunks(parser: Parser): void {
-    const execute = parser.execute.bind(parser);
-    const onBody = parser.onBody.bind(parser);
-    const complete = parser.onMessageComplete.bind(parser);
-    parser.execute = (chunk) => {
-      const wasOpen = this.#isChunkOpen && chunk.length > 0;
-      this.#input = chunk;
-      this.#hasPart = false;
-      execute(chunk);
-      this.#input = null;
-      if (wasOpen && !this.#hasPart) this.#endChunk();
-    };
-    parser.onBody = (part) => {
-      if (this.handler?.isChunked !== true) return onBody(part);
-      const input = this.#input as Buffer;
-      const start = part.byteOffset - input.byteOffset;
-      if (start > 0) this.#endChunk();
-      this.#hasPart = true;
-      const result = onBody(part);
-      this.#isChunkOpen = true;
-      if (start + part.length < input.length) this.#endChunk();
-      return result;
-    };
-    parser.onMessageComplete = () => {
-      if (this.#isChunkOpen) this.#endChunk();
-      if (parser.statusCode < 200) return complete();
-      const { handler } = this;
-      const result = complete();
-      // An idle connection keeps nothing of its last response, unless the next request is under way already.
-      if (this.handler === handler) this.handler = null;
-      return result;
-    };
+  execute(chunk: Buffer): void {
+    const wasOpen = this.#isChunkOpen && chunk.length > 0;
+    this.#input = chunk;
+    this.#hasPart = false;
+    this.#plain.execute.call(this.#parser, chunk);
+    this.#input = null;
+    if (wasOpen && !this.#hasPart) this.#endChunk();
+  }
+
+  onBody(part: Buffer): number {
+    const { onBody } = this.#plain;
+    if (this.handler?.isChunked !== true) return onBody.call(this.#parser, part);
+    const input = this.#input as Buffer;
+    const start = part.byteOffset - input.byteOffset;
+    if (start > 0) this.#endChunk();
+    this.#hasPart = true;
+    const result = onBody.call(this.#parser, part);
+    this.#isChunkOpen = true;
+    if (start + part.length < input.length) this.#endChunk();
+    return result;
+  }
+
+  onMessageComplete(): number {
+    if (this.#isChunkOpen) this.#endChunk();
+    const { onMessageComplete } = this.#plain;
+    if (this.#parser.statusCode < 200) return onMessageComplete.call(this.#parser);
+    const { handler } = this;
+    const result = onMessageComplete.call(this.#parser);
+    // An idle connection keeps nothing of its last response, unless the next request is under way already.
+    if (this.handler === handler) this.handler = null;
+    return result;
   }
 
   #endChunk(): void {
@@ -199,30 +203,61 @@ export class ParserHooks {
   }
 
   /** As aiohttp's texts: what llhttp says, the line, and a mark below the place. */
-  #explainErrors(parser: Parser): void {
-    const create = parser.createError.bind(parser);
-    parser.createError = (number, rest) => {
-      // In a head it would say that the body does not have the length that the head names.
-      if (parser.statusCode === 0) parser.contentLength = '';
-      const error = create(number, rest);
-      if (error.name !== 'HTTPParserError') return error;
-      const input = this.#input ?? rest;
-      const [after = ''] = rest.toString('latin1').split('\r\n', 1);
-      const before = input
-        .toString('latin1', 0, input.length - rest.length)
-        .split('\r\n')
-        .at(-1) as string;
-      const reason = /\((.*)\)$/.exec(error.message)?.[1] ?? error.message;
-      const line = quoteBytes(Buffer.from(before + after, 'latin1'));
-      const mark = ' '.repeat(quoteBytes(Buffer.from(before, 'latin1')).length - 1);
-      const text = `${reason}:\n\n  ${line}\n  ${mark}^`;
-      return STATUS_LINE_ERRORS.has(number)
-        ? new BadStatusLine(`Bad status line:\n  ${text}`)
-        : new BadHttpMessage(text);
-    };
+  createError(number: number, rest: Buffer): Error {
+    const parser = this.#parser;
+    // In a head it would say that the body does not have the length that the head names.
+    if (parser.statusCode === 0) parser.contentLength = '';
+    const error = this.#plain.createError.call(parser, number, rest);
+    if (error.name !== 'HTTPParserError') return error;
+    const input = this.#input ?? rest;
+    const [after = ''] = rest.toString('latin1').split('\r\n', 1);
+    const before = input
+      .toString('latin1', 0, input.length - rest.length)
+      .split('\r\n')
+      .at(-1) as string;
+    const reason = /\((.*)\)$/.exec(error.message)?.[1] ?? error.message;
+    const line = quoteBytes(Buffer.from(before + after, 'latin1'));
+    const mark = ' '.repeat(quoteBytes(Buffer.from(before, 'latin1')).length - 1);
+    const text = `${reason}:\n\n  ${line}\n  ${mark}^`;
+    return STATUS_LINE_ERRORS.has(number)
+      ? new BadStatusLine(`Bad status line:\n  ${text}`)
+      : new BadHttpMessage(text);
   }
 
   #fail(error: Error): void {
     this.#socket.destroy(error);
   }
+}
+
+let prototype: object | null = null;
+
+/** What hooked parsers inherit from: one object for all of them, since there is a parser for each connection. */
+function hookedPrototype(plain: Parser): object {
+  prototype ??= Object.assign(Object.create(plain) as object, {
+    setTimeout(this: HookedParser, delay: number, type: number): void {
+      this[hooks].setTimeout(delay, type);
+    },
+    execute(this: HookedParser, chunk: Buffer): void {
+      this[hooks].execute(chunk);
+    },
+    onStatus(this: HookedParser, part: Buffer): number {
+      return this[hooks].onStatus(part);
+    },
+    trackHeader(this: HookedParser, length: number): void {
+      this[hooks].trackHeader(length);
+    },
+    onHeadersComplete(this: HookedParser, status: number, isUpgrade: boolean, isKeptAlive: boolean): number {
+      return this[hooks].onHeadersComplete(status, isUpgrade, isKeptAlive);
+    },
+    onBody(this: HookedParser, part: Buffer): number {
+      return this[hooks].onBody(part);
+    },
+    onMessageComplete(this: HookedParser): number {
+      return this[hooks].onMessageComplete();
+    },
+    createError(this: HookedParser, number: number, rest: Buffer): Error {
+      return this[hooks].createError(number, rest);
+    },
+  });
+  return prototype;
 }
