@@ -138,7 +138,15 @@ export class Exchange {
   *#follow(): Gen<ClientResponse> {
     const { allowRedirects = true } = this.#options;
     for (;;) {
-      const response = yield* this.#sendTwice();
+      const request = this.#makeRequest();
+      this.#request = request;
+      let response: ClientResponse;
+      try {
+        response = yield* this.#sendThroughMiddlewares(request);
+      } catch (error) {
+        if (!this.#mayTryAgain(request, error)) throw error;
+        response = yield* this.#sendAgain(request);
+      }
       const cookies = response._headersOf('set-cookie');
       if (cookies.length > 0) this.#session.cookieJar.updateCookiesFromHeaders(cookies, response.url);
       if (!allowRedirects || !REDIRECTS.has(response.status)) return response;
@@ -150,19 +158,12 @@ export class Exchange {
   }
 
   /** A connection that an earlier request has used may be closed by now: try a second time, on a new one. */
-  *#sendTwice(): Gen<ClientResponse> {
-    const request = this.#makeRequest();
-    this.#request = request;
-    try {
-      return yield* this.#sendThroughMiddlewares(request);
-    } catch (error) {
-      if (!this.#mayTryAgain(request, error)) throw error;
-    }
-    this.#data = request.body;
+  #sendAgain({ body }: ClientRequest): Gen<ClientResponse> {
+    this.#data = body;
     const again = this.#makeRequest();
     again._isFresh = true;
     this.#request = again;
-    return yield* this.#sendThroughMiddlewares(again);
+    return this.#sendThroughMiddlewares(again);
   }
 
   #mayTryAgain(request: ClientRequest, error: unknown): boolean {

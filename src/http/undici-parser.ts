@@ -173,13 +173,13 @@ export class ParserHooks {
   }
 
   onBody(part: Buffer): number {
-    const { onBody } = this.#plain;
-    if (this.handler?.isChunked !== true) return onBody.call(this.#parser, part);
+    const plain = this.#plain;
+    if (this.handler?.isChunked !== true) return plain.onBody.call(this.#parser, part);
     const input = this.#input as Buffer;
     const start = part.byteOffset - input.byteOffset;
     if (start > 0) this.#endChunk();
     this.#hasPart = true;
-    const result = onBody.call(this.#parser, part);
+    const result = plain.onBody.call(this.#parser, part);
     this.#isChunkOpen = true;
     if (start + part.length < input.length) this.#endChunk();
     return result;
@@ -187,10 +187,10 @@ export class ParserHooks {
 
   onMessageComplete(): number {
     if (this.#isChunkOpen) this.#endChunk();
-    const { onMessageComplete } = this.#plain;
-    if (this.#parser.statusCode < 200) return onMessageComplete.call(this.#parser);
+    const plain = this.#plain;
+    if (this.#parser.statusCode < 200) return plain.onMessageComplete.call(this.#parser);
     const { handler } = this;
-    const result = onMessageComplete.call(this.#parser);
+    const result = plain.onMessageComplete.call(this.#parser);
     // An idle connection keeps nothing of its last response, unless the next request is under way already.
     if (this.handler === handler) this.handler = null;
     return result;
