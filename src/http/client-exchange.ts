@@ -4,7 +4,7 @@ import { CancelledError } from '../core/exceptions.ts';
 import type { Gen } from '../core/types.ts';
 import { BasicAuth } from './auth.ts';
 import type { ClientSession } from './client.ts';
-import { buildClientMiddlewares } from './client-middlewares.ts';
+import { buildClientMiddlewares, type ClientMiddlewareType } from './client-middlewares.ts';
 import type { InternalRequestOptions } from './client-options.ts';
 import type { ResponseParams } from './client-proto.ts';
 import type { ClientRequest } from './client-request.ts';
@@ -142,7 +142,12 @@ export class Exchange {
       this.#request = request;
       let response: ClientResponse;
       try {
-        response = yield* this.#sendThroughMiddlewares(request);
+        // The usual way, without further generators.
+        const connection =
+          this.#middlewares.length > 0 ? null : (this.#reuse(request) ?? (yield* this.#connect(request)));
+        response = yield* connection === null
+          ? this.#sendThroughMiddlewares(request)
+          : this.#sendOver(connection, request);
       } catch (error) {
         if (!this.#mayTryAgain(request, error)) throw error;
         response = yield* this.#sendAgain(request);
@@ -163,7 +168,7 @@ export class Exchange {
     const again = this.#makeRequest();
     again._isFresh = true;
     this.#request = again;
-    return this.#sendThroughMiddlewares(again);
+    return this.#middlewares.length === 0 ? this.#send(again) : this.#sendThroughMiddlewares(again);
   }
 
   #mayTryAgain(request: ClientRequest, error: unknown): boolean {
@@ -243,26 +248,28 @@ export class Exchange {
     return kept;
   }
 
+  get #middlewares(): readonly ClientMiddlewareType[] {
+    return this.#options.middlewares ?? this.#session._middlewares;
+  }
+
   #sendThroughMiddlewares(request: ClientRequest): Gen<ClientResponse> {
-    const middlewares = this.#options.middlewares ?? this.#session._middlewares;
-    if (middlewares.length === 0) return this.#send(request);
     const send = (one: ClientRequest): Gen<ClientResponse> => this.#send(one);
-    const handler = buildClientMiddlewares(function* (one) {
-      return yield* send(one);
-    }, middlewares);
+    const handler = buildClientMiddlewares(send, this.#middlewares);
     return this.#timer.run(() => handler(request) as unknown as Gen<ClientResponse>);
   }
 
-  #send(request: ClientRequest): Gen<ClientResponse> {
-    const connection = this.#traces.length === 0 ? this.#connector._reuse(request) : null;
-    return connection === null ? this.#connectAndSend(request) : this.#sendOver(connection, request);
+  *#send(request: ClientRequest): Gen<ClientResponse> {
+    const connection = this.#reuse(request) ?? (yield* this.#connect(request));
+    return yield* this.#sendOver(connection, request);
   }
 
-  *#connectAndSend(request: ClientRequest): Gen<ClientResponse> {
-    const connection = yield* this.#timer.run(() =>
-      this.#connector._connect(request, this.#traces, this.#limits),
-    );
-    return yield* this.#sendOver(connection, request);
+  /** A connection that nobody has to wait for, or be told of. */
+  #reuse(request: ClientRequest): Connection | null {
+    return this.#traces.length === 0 ? this.#connector._reuse(request) : null;
+  }
+
+  #connect(request: ClientRequest): Gen<Connection> {
+    return this.#timer.run(() => this.#connector._connect(request, this.#traces, this.#limits));
   }
 
   #sendOver(connection: Connection, request: ClientRequest): Gen<ClientResponse> {

@@ -45,7 +45,6 @@ export interface ResponseParams extends WireLimits {
  */
 export class ResponseHandler implements WireHandler, FlowControl {
   readonly head: Future<ResponseHead>;
-  readonly payload: StreamReader;
   /** Whether the server has sent everything. */
   isComplete = false;
   /** Whether any byte of the request may have reached the server: a second try could do the work twice. */
@@ -58,6 +57,7 @@ export class ResponseHandler implements WireHandler, FlowControl {
   received = 0;
   /** Called once, when the connection can serve the next request or has failed. */
   onEnd: (() => void) | null = null;
+  #payload: StreamReader | null = null;
   readonly #params: ResponseParams;
   #wire: Wire | null = null;
   /** Lets the engine go on that was told to wait. */
@@ -80,7 +80,13 @@ export class ResponseHandler implements WireHandler, FlowControl {
   constructor(params: ResponseParams) {
     this.#params = params;
     this.head = params.loop.createFuture<ResponseHead>();
-    this.payload = new StreamReader(params.loop, this, params.timer, params.readBufsize);
+  }
+
+  /** The body; made when there is one, since a request may be open for long before. */
+  get payload(): StreamReader {
+    const { loop, timer, readBufsize } = this.#params;
+    this.#payload ??= new StreamReader(loop, this, timer, readBufsize);
+    return this.#payload;
   }
 
   get limits(): WireLimits {
@@ -241,7 +247,8 @@ export class ResponseHandler implements WireHandler, FlowControl {
       // Nobody may be waiting any more, and that is no news.
       this.head.exception();
     }
-    this.payload.setException(error);
+    // Without a head nobody will ask for it.
+    if (this.#head !== null) this.payload.setException(error);
     this.#decompressor?.destroy();
     if (!this.#isOver) this.#finish();
   }

@@ -222,7 +222,8 @@ export class ClientRequest {
 
   #addCookies(cookies: SimpleCookie): void {
     const all = new SimpleCookie();
-    for (const [name, morsel] of parseCookieHeader(this.headers.get('cookie') ?? '')) all.set(name, morsel);
+    for (const [name, morsel] of parseCookieHeader(this.headers.getall('cookie').join('; ')))
+      all.set(name, morsel);
     for (const [name, morsel] of cookies) all.set(name, morsel);
     this.headers.set('Cookie', all.output([], '', ';').trim());
   }
@@ -302,9 +303,8 @@ export class ClientRequest {
     try {
       const body = this.#bodyInOnePiece();
       if (body === undefined) upload = this.#startUpload(connection, handler, params);
-      const wire = this.#wireRequest(body === undefined ? (upload as Upload).writer : body);
       if (this.#traces.length > 0) yield* this.#traceSent(body ?? null);
-      connection._send(wire, handler);
+      connection._send(this.#wireRequest(body === undefined ? (upload as Upload).writer : body), handler);
       const head = yield* params.timer.wait(handler.head);
       return new this.responseClass(this, head, handler, connection, {
         loop: params.loop,

@@ -262,7 +262,8 @@ export abstract class BaseConnector {
       socket.destroy();
       throw connectorClosed();
     }
-    const channel = engine.createChannel(socket, request.url.origin);
+    destination.origin ??= new URL(request.url.origin);
+    const channel = engine.createChannel(socket, destination.origin);
     socket.on('close', () => pool.forget(destination, channel));
     return channel;
   }

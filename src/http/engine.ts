@@ -11,7 +11,7 @@ import { isPlain, UndiciWire } from './undici-engine.ts';
 /** What this module offers. */
 export interface Engine {
   /** Speak HTTP on a connected stream, with requests of `origin`. */
-  createChannel(socket: Duplex, origin: string): Channel;
+  createChannel(socket: Duplex, origin: URL): Channel;
 }
 
 /** A request as it goes to the server. */
@@ -94,10 +94,10 @@ export class Channel {
   served = 0;
   /** When nobody used it any more, on the loop's clock. */
   idleSince = 0;
-  readonly #origin: string;
+  readonly #origin: URL;
   #wire: Wire | null = null;
 
-  constructor(socket: Socket, origin: string) {
+  constructor(socket: Socket, origin: URL) {
     this.socket = socket;
     this.#origin = origin;
   }
@@ -126,6 +126,6 @@ export class Channel {
 }
 
 // How long it is kept when nobody uses it is the pool's to say.
-export function createChannel(socket: Duplex, origin: string): Channel {
+export function createChannel(socket: Duplex, origin: URL): Channel {
   return new Channel(socket as Socket, origin);
 }

@@ -19,6 +19,8 @@ export class Destination implements Host {
   /** Connections in use, and those that are being made. */
   taken = 0;
   readonly line: Host['line'] = new Set();
+  /** What all its connections are told of where they lead; made with the first. */
+  origin: URL | null = null;
 
   constructor(name: string) {
     this.name = name;

@@ -65,18 +65,18 @@ export function* connected(pool: Pool, socket: Socket, begin: () => void): Gen<S
   const fail = (error: Error): void => {
     if (!future.done()) future.setException(error);
   };
+  const end = (): void =>
+    fail(pool.isClosed ? connectorClosed() : systemError('ECONNABORTED', 'the socket was closed'));
   let isConnected = false;
   try {
     socket.once('connect', () => future.done() || future.setResult());
-    socket.once('error', fail);
-    socket.once('close', () =>
-      fail(pool.isClosed ? connectorClosed() : systemError('ECONNABORTED', 'the socket was closed')),
-    );
+    socket.on('error', fail).on('close', end);
     pool.watch(socket);
     begin();
     yield* waitOutside(pool.loop, future);
     socket.setNoDelay(true);
     socket.setKeepAlive(true);
+    socket.off('error', fail).off('close', end);
     isConnected = true;
     return socket;
   } finally {

@@ -102,18 +102,19 @@ export function* startTls(pool: Pool, socket: Socket, ssl: SslOption, target: Tl
   const fail = (error: Error): void => {
     if (!future.done()) future.setException(error);
   };
+  const end = (): void => fail(pool.isClosed ? connectorClosed() : hangUp());
   let secured: TLSSocket | null = null;
   let isDone = false;
   try {
     secured = begin(socket, ssl, target);
     secured.once('secureConnect', () => future.done() || future.setResult());
-    secured.on('error', fail);
-    secured.once('close', () => fail(pool.isClosed ? connectorClosed() : hangUp()));
+    secured.on('error', fail).on('close', end);
     yield* waitOutside(pool.loop, future);
     target.fingerprint?.check(secured);
     // Closes the socket beneath when it is closed.
     pool.watch(secured);
     pool.unwatch(socket);
+    secured.off('error', fail).off('close', end);
     isDone = true;
     return secured;
   } catch (error) {

@@ -17,7 +17,7 @@ export class UndiciWire implements Wire {
   #hooks: ParserHooks | null = null;
   #handler: WireHandler | null = null;
 
-  constructor(socket: Socket, origin: string) {
+  constructor(socket: Socket, origin: URL) {
     this.#socket = socket;
     let isTaken = false;
     this.#client = new Client(origin, {
