@@ -209,6 +209,9 @@ class ReadableSource implements ByteSource {
   constructor(stream: Readable) {
     this.#stream = stream;
     this.size = sizeOfReadStream(stream);
+    // It may fail before anybody reads it, as that of a file that is not there, and an error that nobody listens for
+    // ends the process. Who reads it gets the error.
+    stream.on('error', () => {});
   }
 
   get canRewind(): boolean {

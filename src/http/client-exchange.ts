@@ -1,6 +1,8 @@
 /** A request with its redirects and second tries. In aiohttp `ClientSession._request`. */
 import { inlineBody } from '../core/coroutines.ts';
 import { CancelledError } from '../core/exceptions.ts';
+import { typeName } from '../core/format-helpers.ts';
+import { checkSignal } from '../core/tasks.ts';
 import type { Gen } from '../core/types.ts';
 import { BasicAuth } from './auth.ts';
 import type { ClientSession } from './client.ts';
@@ -78,6 +80,7 @@ export class Exchange {
     const options = ownOptions(given);
     this.#session = session;
     this.#connector = session._openConnector();
+    if (options.signal) checkSignal(options.signal);
     if (options.signal?.aborted) throw new CancelledError(options.signal.reason);
     this.#options = options;
     this.#method = method.toUpperCase();
@@ -249,13 +252,21 @@ export class Exchange {
   }
 
   get #middlewares(): readonly ClientMiddlewareType[] {
-    return this.#options.middlewares ?? this.#session._middlewares;
+    const middlewares = this.#options.middlewares ?? this.#session._middlewares;
+    if (Array.isArray(middlewares)) return middlewares;
+    throw new TypeError(`middlewares must be an array, got ${typeName(middlewares)}`);
   }
 
-  #sendThroughMiddlewares(request: ClientRequest): Gen<ClientResponse> {
+  *#sendThroughMiddlewares(request: ClientRequest): Gen<ClientResponse> {
     const send = (one: ClientRequest): Gen<ClientResponse> => this.#send(one);
     const handler = buildClientMiddlewares(send, this.#middlewares);
-    return this.#timer.run(() => handler(request) as unknown as Gen<ClientResponse>);
+    const response = yield* this.#timer.run(
+      () => handler(request) as unknown as Gen<ClientResponse | undefined>,
+    );
+    if (response) return response;
+    throw new TypeError(
+      `a middleware gave ${response}, no response: does it \`return await handler(request)\`?`,
+    );
   }
 
   *#send(request: ClientRequest): Gen<ClientResponse> {
@@ -371,11 +382,16 @@ function bodyOf(session: ClientSession, { data, json }: InternalRequestOptions):
 }
 
 function parseProxy(proxy: string | URL): URL {
+  let url: URL;
   try {
-    return new URL(proxy);
+    url = new URL(proxy);
   } catch (cause) {
     throw new InvalidURL(proxy, null, { cause });
   }
+  if (url.protocol === 'http:' || url.protocol === 'https:') return url;
+  // Its password is nobody else's business.
+  const shown = String(proxy).replace(/[^/]*@/, '');
+  throw new InvalidURL(shown, 'a proxy is spoken to over http or https, as in http://host:3128');
 }
 
 function withoutCredentials(url: URL): URL {

@@ -1,5 +1,6 @@
 /** Code between a session and its requests. Counterpart: `aiohttp/client_middlewares.py`. */
 import { coroutine } from '../core/coroutines.ts';
+import { typeName } from '../core/format-helpers.ts';
 import type { Body, Coroutine, Gen } from '../core/types.ts';
 import type { ClientRequest } from './client-request.ts';
 import type { ClientResponse } from './client-response.ts';
@@ -38,9 +39,17 @@ export function buildClientMiddlewares(
   middlewares: readonly ClientMiddlewareType[],
 ): ClientHandlerType {
   return middlewares.reduceRight<ClientHandlerType>((handler, middleware) => {
-    const handle = coroutine(
-      typeof middleware === 'function' ? middleware : middleware.handle.bind(middleware),
-    );
+    const handle = coroutine(functionOf(middleware));
     return (request) => handle(request, handler);
   }, coroutine(send));
+}
+
+function functionOf(middleware: ClientMiddlewareType): ClientMiddleware['handle'] {
+  if (typeof middleware === 'function') return middleware;
+  if (typeof (middleware as ClientMiddleware | null | undefined)?.handle === 'function') {
+    return middleware.handle.bind(middleware);
+  }
+  throw new TypeError(
+    `a middleware must be a function, or have a method handle, got ${typeName(middleware)}`,
+  );
 }

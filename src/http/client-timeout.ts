@@ -2,6 +2,7 @@
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { requireLoop, type TimerHandle, toSeconds } from '../core/events.ts';
 import { CancelledError, TimeoutError } from '../core/exceptions.ts';
+import { repr } from '../core/format-helpers.ts';
 import type { Future } from '../core/futures.ts';
 import { timeoutAt } from '../core/timeouts.ts';
 import type { Delay, Gen } from '../core/types.ts';
@@ -10,6 +11,20 @@ import { waitOutside } from './helpers.ts';
 
 function limit(delay: Delay | null | undefined, name: string): number | null {
   return delay === null || delay === undefined ? null : toSeconds(delay, name);
+}
+
+const LIMITS = new Set(['total', 'connect', 'sockConnect', 'sockRead', 'ceilThreshold']);
+
+/** Refuse what is no object of limits: a misspelt one would be none. */
+function checkLimits(options: unknown): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`limits must be an object such as { total: 5 }, got ${repr(options)}`);
+  }
+  for (const name of Object.keys(options)) {
+    if (!LIMITS.has(name)) {
+      throw new TypeError(`ClientTimeout has no limit '${name}', but ${[...LIMITS].join(', ')}`);
+    }
+  }
 }
 
 /**
@@ -40,6 +55,7 @@ export class ClientTimeout {
       ceilThreshold?: number | undefined;
     } = {},
   ) {
+    checkLimits(options);
     this.total = limit(options.total, 'total');
     this.connect = limit(options.connect, 'connect');
     this.sockConnect = limit(options.sockConnect, 'sockConnect');
@@ -67,7 +83,11 @@ export function toClientTimeout(
 ): ClientTimeout {
   if (value === undefined) return inherited;
   if (value === null) return new ClientTimeout();
-  return value instanceof ClientTimeout ? value : new ClientTimeout({ total: value });
+  if (value instanceof ClientTimeout) return value;
+  if (typeof value === 'object' && Object.keys(value).some((name) => LIMITS.has(name))) {
+    throw new TypeError('limits for parts of a request are given as timeout: new ClientTimeout({ … })');
+  }
+  return new ClientTimeout({ total: value });
 }
 
 /**

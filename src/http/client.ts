@@ -3,6 +3,7 @@ import type { BaseEventLoop } from '../core/base-events.ts';
 import { inlineBody, methodCoroutine } from '../core/coroutines.ts';
 import { type AbstractEventLoop, requireLoop } from '../core/events.ts';
 import { RuntimeError } from '../core/exceptions.ts';
+import { typeName } from '../core/format-helpers.ts';
 import { logger } from '../core/log.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import type { AbstractCookieJar } from './abc.ts';
@@ -80,7 +81,7 @@ export class ClientSession {
   /**
    * @param baseUrl - what relative URLs are resolved against; its path must end in a slash.
    * @throws RuntimeError without a running loop, or if the connector is of another one; RangeError for a base URL
-   *   without the slash.
+   *   that is not absolute, or without the slash.
    */
   constructor(baseUrl?: string | URL | null, given: SessionOptions = {}) {
     const options = ownOptions(given);
@@ -252,6 +253,8 @@ export class ClientSession {
 
   /** @internal */
   _resolveUrl(given: string | URL): URL {
+    // The host would ask for `/undefined`.
+    if (!isUrl(given)) throw new TypeError(`url must be a string or a URL, got ${typeName(given)}`);
     let url: URL;
     try {
       url = this.#baseUrl === null ? new URL(given) : new URL(given, this.#baseUrl);
@@ -292,9 +295,22 @@ const unclosed = new FinalizationRegistry<BaseEventLoop>((loop) => {
 });
 
 function parseBaseUrl(given: string | URL): URL {
-  const url = new URL(given);
+  if (!isUrl(given)) {
+    throw new TypeError(
+      `baseUrl must be a URL, or null where only options are given, got ${typeName(given)}`,
+    );
+  }
+  const url = URL.canParse(String(given)) ? new URL(given) : null;
+  if (url === null || !isWeb(url)) {
+    throw new RangeError("baseUrl must be an absolute URL, such as 'https://example.com/api/'");
+  }
   if (!url.pathname.endsWith('/')) throw new RangeError("baseUrl must have a trailing '/'");
   return url;
+}
+
+/** Whether `value` is a string, or a URL of any realm. */
+function isUrl(value: unknown): boolean {
+  return typeof value === 'string' || typeof (value as URL | null | undefined)?.href === 'string';
 }
 
 function lowerCase(names: Iterable<string> | null | undefined): ReadonlySet<string> {

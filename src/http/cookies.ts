@@ -1,5 +1,6 @@
 /** Cookies by name. Counterpart: Python's `http/cookies.py`. */
 import { brand } from '../core/exceptions.ts';
+import { typeName } from '../core/format-helpers.ts';
 import { quote } from './helpers.ts';
 
 /** What is taken as cookies: pairs, an object, a `Map` or a `SimpleCookie`. */
@@ -261,6 +262,9 @@ export class SimpleCookie extends Map<string, Morsel> {
 export function pairsOf(
   cookies: LooseCookies,
 ): Iterable<readonly [name: string, value: string | number | Morsel]> {
+  if (typeof cookies !== 'object') {
+    throw new TypeError(`cookies must be an object such as { name: 'value' }, got ${typeName(cookies)}`);
+  }
   if (Symbol.iterator in cookies) return cookies as Iterable<readonly [string, string | number | Morsel]>;
   return Object.entries(cookies);
 }

@@ -1,6 +1,7 @@
 /** Small things that several modules of the client need. Counterpart: `aiohttp/helpers.py`. */
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { coroutine, methodCoroutine } from '../core/coroutines.ts';
+import { typeName } from '../core/format-helpers.ts';
 import type { Future } from '../core/futures.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 
@@ -66,6 +67,10 @@ Bare.prototype = Object.create(null) as object;
 
 /** The options that are an object's own: what somebody puts into `Object.prototype` is none. */
 export function ownOptions<T extends object>(options: T): T {
+  // A body in their place would not be sent.
+  if (typeof options !== 'object') {
+    throw new TypeError(`options must be an object such as { timeout: 5 }, got ${typeName(options)}`);
+  }
   return Object.assign(new Bare<T>(), options);
 }
 
