@@ -7,7 +7,7 @@ import type { Gen } from '../core/types.ts';
 import { BasicAuth } from './auth.ts';
 import type { ClientSession } from './client.ts';
 import { buildClientMiddlewares, type ClientMiddlewareType } from './client-middlewares.ts';
-import type { InternalRequestOptions } from './client-options.ts';
+import type { InternalRequestOptions, RaiseForStatus } from './client-options.ts';
 import type { ResponseParams } from './client-proto.ts';
 import type { ClientRequest } from './client-request.ts';
 import type { ClientResponse } from './client-response.ts';
@@ -109,11 +109,13 @@ export class Exchange {
     this.#traces = this.#session.traceConfigs.map((config) => new Trace(this.#session, config, context));
     const { method, url, headers } = this.#place();
     yield* sendTraces(this.#traces, 'onRequestStart', { method, url, headers });
+    let response: ClientResponse | null = null;
     try {
-      const response = yield* this.#runUntraced();
+      response = yield* this.#runUntraced();
       yield* sendTraces(this.#traces, 'onRequestEnd', { ...this.#place(), response });
       return response;
     } catch (error) {
+      response?.close();
       yield* sendTraces(this.#traces, 'onRequestException', { ...this.#place(), exception: error as Error });
       throw error;
     }
@@ -128,14 +130,27 @@ export class Exchange {
     let response: ClientResponse | null = null;
     try {
       response = yield* this.#follow();
-      yield* this.#checkStatus(response);
+      const check = this.#options.raiseForStatus ?? this.#session.raiseForStatus;
+      if (check !== false) yield* this.#checkStatus(response, check);
+      if (this.#openBody !== null) yield* this.#closeBody(response);
       return response;
-    } finally {
-      const body = this.#request?.body ?? null;
-      // A server may answer before it has all of the body.
-      const isSending = response?._closeAfterUpload() ?? false;
-      if (body !== null && !body.autoclose && !isSending) yield* body.close();
+    } catch (error) {
+      // Nobody will have it: its place would be taken until it is collected.
+      response?.close();
+      if (this.#openBody !== null) yield* this.#closeBody(response);
+      throw error;
     }
+  }
+
+  /** The body, if there is something to close. */
+  get #openBody(): Payload | null {
+    const body = this.#request?.body ?? null;
+    return body?.autoclose === true ? null : body;
+  }
+
+  *#closeBody(response: ClientResponse | null): Gen<void> {
+    // A server may answer before it has all of the body.
+    if (response?._closeAfterUpload() !== true) yield* (this.#openBody as Payload).close();
   }
 
   *#follow(): Gen<ClientResponse> {
@@ -155,13 +170,20 @@ export class Exchange {
         if (!this.#mayTryAgain(request, error)) throw error;
         response = yield* this.#sendAgain(request);
       }
-      const cookies = response._headersOf('set-cookie');
-      if (cookies.length > 0) this.#session.cookieJar.updateCookiesFromHeaders(cookies, response.url);
-      if (!allowRedirects || !REDIRECTS.has(response.status)) return response;
-      if (this.#traces.length > 0) {
-        yield* sendTraces(this.#traces, 'onRequestRedirect', { ...this.#place(), response });
+      try {
+        const cookies = response._headersOf('set-cookie');
+        if (cookies.length > 0) this.#session.cookieJar.updateCookiesFromHeaders(cookies, response.url);
+        if (!allowRedirects || !REDIRECTS.has(response.status)) return response;
+        if (this.#traces.length > 0) {
+          yield* sendTraces(this.#traces, 'onRequestRedirect', { ...this.#place(), response });
+        }
+        if (!this.#redirect(response)) return response;
+        // The body stays behind.
+        if (this.#data === null && this.#openBody !== null) yield* this.#closeBody(null);
+      } catch (error) {
+        response.close();
+        throw error;
       }
-      if (!this.#redirect(response)) return response;
     }
   }
 
@@ -310,7 +332,6 @@ export class Exchange {
     this.#history.push(response);
     const { maxRedirects = 10 } = this.#options;
     if (maxRedirects > 0 && this.#history.length >= maxRedirects) {
-      response.close();
       const [first] = this.#history as [ClientResponse];
       throw new TooManyRedirects(first.requestInfo, [...this.#history]);
     }
@@ -342,7 +363,6 @@ export class Exchange {
     }
     const body: Payload | null = this.#request?.body ?? null;
     if (body?.consumed) {
-      response.close();
       throw new ClientPayloadError(
         'Cannot follow redirect with a consumed request body. Use bytes, a seekable file-like object, ' +
           'or set allowRedirects: false.',
@@ -358,16 +378,9 @@ export class Exchange {
     for (const name of PRIVATE_HEADERS) this.#headers.delete(name);
   }
 
-  *#checkStatus(response: ClientResponse): Gen<void> {
-    const check = this.#options.raiseForStatus ?? this.#session.raiseForStatus;
+  *#checkStatus(response: ClientResponse, check: Exclude<RaiseForStatus, false>): Gen<void> {
     if (check === true) response.raiseForStatus();
-    if (typeof check !== 'function') return;
-    try {
-      yield* inlineBody(check, response);
-    } catch (error) {
-      response.close();
-      throw error;
-    }
+    else yield* inlineBody(check, response);
   }
 }
 

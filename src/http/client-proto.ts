@@ -192,8 +192,10 @@ export class ResponseHandler implements WireHandler, FlowControl {
     this.#size += chunk.length;
     if (typeof maxBodySize === 'number' && this.#size > maxBodySize) {
       const error = new ClientPayloadError(`Response body is larger than maxBodySize (${maxBodySize} bytes)`);
+      // What came in completely is decompressed later: by then the connection may be another request's.
+      const wire = this.#isOver ? null : this.#wire;
       this.#stop(error);
-      this.#wire?.destroy(error);
+      wire?.destroy(error);
       return;
     }
     this.payload.feedData(chunk);

@@ -344,13 +344,18 @@ export class ClientResponse {
    *
    * @returns a `Response` that is read in place of this one: the connection is given back at the end of its body, or
    *   when that is cancelled.
-   * @throws TypeError if the body was read already, or the response released.
+   * @throws TypeError if the body was read already, or the response released; RangeError for a status above 599, which
+   *   no response of the web has.
    */
   toWeb(): Response {
     if (this.#isReleased || this.#body !== null) throw new TypeError('the body was read already');
     const { status, reason: statusText, url, history } = this;
     const isBodiless = status === 204 || status === 205 || status === 304 || this.method === 'HEAD';
-    const headers = [...this.headers] as [string, string][];
+    // Those of the web are bytes, one for each character.
+    const headers = this.rawHeaders.map(([name, value]): [string, string] => [
+      name.toString('latin1'),
+      value.toString('latin1'),
+    ]);
     const body = isBodiless ? null : this.content._toWeb(() => this.close());
     const response = new Response(body, { status, statusText, headers });
     // What only `fetch` can set otherwise.

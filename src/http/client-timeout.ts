@@ -104,13 +104,12 @@ export function* within<T>(seconds: number | null, ceilThreshold: number, body: 
 
 /**
  * What ends a request from above: its total limit, and the signal of the caller. One for the request and its body;
- * it interrupts whatever waits under it.
+ * it interrupts all that wait under it.
  */
 export class RequestTimer {
   readonly #loop: BaseEventLoop;
   readonly #when: number | null;
   readonly #signal: AbortSignal | undefined;
-  #waiting: Future<unknown> | null = null;
 
   constructor(loop: BaseEventLoop, { total, ceilThreshold }: ClientTimeout, signal?: AbortSignal) {
     this.#loop = loop;
@@ -131,17 +130,16 @@ export class RequestTimer {
 
   *#waitInTime<T>(future: Future<T>): Gen<T> {
     this.#check();
-    this.#waiting = future;
-    const group = this.#when === null ? null : join(this.#loop, this.#when, this);
-    const unfollow = this.#signal === undefined ? null : followAbort(this.#signal, () => this.#abort());
+    const signal = this.#signal;
+    const deadline = this.#when === null ? null : join(this.#loop, this.#when, future);
+    const unfollow = signal === undefined ? null : followAbort(signal, () => future.cancel(signal.reason));
     // As `waitOutside` does, without another generator.
     this.#loop._foreignWaits++;
     try {
       return yield* future;
     } finally {
       this.#loop._foreignWaits--;
-      this.#waiting = null;
-      group?.leave(this);
+      deadline?.leave(future);
       unfollow?.();
     }
   }
@@ -166,24 +164,14 @@ export class RequestTimer {
     if (this.#signal?.aborted) throw new CancelledError(this.#signal.reason);
     if (this.#when !== null && this.#loop.time() >= this.#when) throw new TimeoutError();
   }
-
-  #abort(): void {
-    this.#waiting?.cancel(this.#signal?.reason);
-  }
-
-  /** @internal The time is over. */
-  _expire(): void {
-    const waiting = this.#waiting;
-    if (waiting !== null && !waiting.done()) waiting.setException(new TimeoutError());
-  }
 }
 
-/** Requests that end at the same time. */
+/** What has to end at the same time. A request has several waits where several tasks read, or send it twice. */
 class Deadline {
   readonly #deadlines: Map<number, Deadline>;
   readonly #when: number;
   readonly #handle: TimerHandle;
-  readonly #timers = new Set<RequestTimer>();
+  readonly #waiting = new Set<Future<unknown>>();
 
   constructor(loop: BaseEventLoop, deadlines: Map<number, Deadline>, when: number) {
     this.#deadlines = deadlines;
@@ -191,27 +179,27 @@ class Deadline {
     this.#handle = loop.callAt(when, () => this.#expire());
   }
 
-  add(timer: RequestTimer): void {
-    this.#timers.add(timer);
+  add(future: Future<unknown>): void {
+    this.#waiting.add(future);
   }
 
-  leave(timer: RequestTimer): void {
-    this.#timers.delete(timer);
-    if (this.#timers.size > 0) return;
+  leave(future: Future<unknown>): void {
+    this.#waiting.delete(future);
+    if (this.#waiting.size > 0) return;
     this.#handle.cancel();
     if (this.#deadlines.get(this.#when) === this) this.#deadlines.delete(this.#when);
   }
 
   #expire(): void {
     this.#deadlines.delete(this.#when);
-    for (const timer of this.#timers) timer._expire();
+    for (const future of this.#waiting) if (!future.done()) future.setException(new TimeoutError());
   }
 }
 
 const deadlines = new WeakMap<BaseEventLoop, Map<number, Deadline>>();
 
 // Most requests have a total of minutes, and so end on a full second: they share a timer.
-function join(loop: BaseEventLoop, when: number, timer: RequestTimer): Deadline {
+function join(loop: BaseEventLoop, when: number, future: Future<unknown>): Deadline {
   let ofLoop = deadlines.get(loop);
   if (ofLoop === undefined) {
     ofLoop = new Map();
@@ -222,6 +210,6 @@ function join(loop: BaseEventLoop, when: number, timer: RequestTimer): Deadline 
     deadline = new Deadline(loop, ofLoop, when);
     ofLoop.set(when, deadline);
   }
-  deadline.add(timer);
+  deadline.add(future);
   return deadline;
 }

@@ -305,7 +305,14 @@ export class ClientWebSocketResponse<DecodeText extends boolean = true>
       this.#closeWait = this.#loop.createFuture<void>();
       this.#setClosing();
       this.#reader.feedData(CLOSING_MESSAGE);
-      yield* this.#closeWait;
+      try {
+        yield* this.#closeWait;
+      } catch (error) {
+        this.#setClosed();
+        this.#closeCode = WSCloseCode.ABNORMAL_CLOSURE;
+        this.#response.close();
+        throw error;
+      }
     }
     if (this.#isClosed) return false;
     this.#setClosed();

@@ -1,17 +1,11 @@
 /** Writing the `Content-Disposition` of parts. Counterpart: a part of `aiohttp/helpers.py`. */
 import { encodeText } from './charsets.ts';
-import { quote } from './helpers.ts';
+import { isToken, quote } from './helpers.ts';
 
-const TOKEN = /^[-!#$%&'*+.^_`|~0-9a-zA-Z]+$/;
 /** Control characters of ASCII other than the tab. */
 export const CONTROL = /[^\P{Cc}\t\x80-\x9f]/u;
 /** What RFC 5322 allows in a quoted string. */
 const QUOTABLE = /^[\t\x20-\x7e]*$/;
-
-/** Whether `text` is a token of HTTP. */
-export function isToken(text: string): boolean {
-  return TOKEN.test(text);
-}
 
 /**
  * `text`, which is to be written into a header.

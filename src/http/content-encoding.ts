@@ -1,29 +1,26 @@
-/** Compression of bodies. Counterpart: `aiohttp/compression_utils.py` and `DeflateBuffer`. */
+/** Decompression of bodies. Counterpart: `aiohttp/compression_utils.py` and `DeflateBuffer`. */
 import type { Transform } from 'node:stream';
 import zlib, { type ZlibOptions } from 'node:zlib';
 import { ContentEncodingError } from './http-exceptions.ts';
 
-/** What Node can do with an encoding. */
+/** How Node decompresses an encoding. */
 interface Codec {
-  compress(): Transform;
   decompress(options: ZlibOptions): Transform;
   /** All at once; with `info` it says how much it has used. */
   decompressSync(data: Uint8Array, options: ZlibOptions): unknown;
 }
 
 const deflate: Codec = {
-  compress: zlib.createDeflate,
   decompress: zlib.createInflate,
   decompressSync: zlib.inflateSync,
 };
 
 const codecs = new Map<string, Codec>([
-  ['gzip', { compress: zlib.createGzip, decompress: zlib.createGunzip, decompressSync: zlib.gunzipSync }],
+  ['gzip', { decompress: zlib.createGunzip, decompressSync: zlib.gunzipSync }],
   ['deflate', deflate],
   [
     'br',
     {
-      compress: zlib.createBrotliCompress,
       decompress: zlib.createBrotliDecompress,
       decompressSync: zlib.brotliDecompressSync,
     },
@@ -31,13 +28,11 @@ const codecs = new Map<string, Codec>([
 ]);
 // Node has it from 22.15 on, and its types for Node 20 do not.
 if ('createZstdDecompress' in zlib) {
-  const { createZstdCompress, createZstdDecompress, zstdDecompressSync } = zlib as unknown as {
-    createZstdCompress: Codec['compress'];
+  const { createZstdDecompress, zstdDecompressSync } = zlib as unknown as {
     createZstdDecompress: Codec['decompress'];
     zstdDecompressSync: Codec['decompressSync'];
   };
   codecs.set('zstd', {
-    compress: createZstdCompress,
     decompress: createZstdDecompress,
     decompressSync: zstdDecompressSync,
   });
@@ -52,16 +47,6 @@ export const ACCEPT_ENCODING: string = [...codecs.keys()].join(', ');
  */
 export function isDecodable(encoding: string): boolean {
   return codecs.has(encoding);
-}
-
-/** Whether a body can be sent with this `Content-Encoding`. */
-export function isEncodable(encoding: string): boolean {
-  return codecs.has(encoding);
-}
-
-/** A compressor for one body. The encoding must be one that `isEncodable` knows. */
-export function createCompressor(encoding: string): Transform {
-  return (codecs.get(encoding) as Codec).compress();
 }
 
 /** Some servers send deflate without the zlib header that belongs to it; the method in it is always 8. */

@@ -128,12 +128,12 @@ export function isExpectedContentType(essence: string, expected: string): boolea
   return expected === 'application/json' ? JSON_TYPE.test(essence) : essence.includes(expected.toLowerCase());
 }
 
-/** The `Authorization` header of a user and password. */
-export function basicAuth(user: string, password: string): string {
-  return `Basic ${Buffer.from(`${user}:${password}`, 'latin1').toString('base64')}`;
+const NOT_A_TOKEN = /[^-!#$%&'*+.^_`|~0-9a-zA-Z]/;
+/** Whether `text` is a token of HTTP. */
+export function isToken(text: string): boolean {
+  return text !== '' && !NOT_A_TOKEN.test(text);
 }
 
-const NOT_A_TOKEN = /[^-!#$%&'*+.^_`|~0-9a-zA-Z]/;
 const BREAKS_A_HEADER = /[\r\n\0]/;
 
 /** @throws RangeError for a method that could smuggle something into the request. */
@@ -147,7 +147,7 @@ export function checkMethod(method: string): void {
 
 /** @throws RangeError for a header that could smuggle another one into the request. */
 export function checkHeader(name: string, value: string): void {
-  if (NOT_A_TOKEN.test(name) || name === '') throw new RangeError(`Invalid header name: ${quote(name)}`);
+  if (!isToken(name)) throw new RangeError(`Invalid header name: ${quote(name)}`);
   if (!BREAKS_A_HEADER.test(value)) return;
   throw new RangeError(`Newline, carriage return, or null byte detected in the value of the header ${name}`);
 }

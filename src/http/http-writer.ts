@@ -47,6 +47,8 @@ export class StreamWriter implements AbstractStreamWriter, AsyncIterable<Uint8Ar
   #size = 0;
   #isEof = false;
   #isClosed = false;
+  /** It was closed before the engine had taken everything. */
+  #isCut = false;
   /** The engine waits for a piece. */
   #wanted: ((result: IteratorResult<Uint8Array, undefined>) => void) | null = null;
   /** A writer waits for the engine. */
@@ -63,7 +65,12 @@ export class StreamWriter implements AbstractStreamWriter, AsyncIterable<Uint8Ar
 
   /** Whether the engine has taken everything. */
   get isComplete(): boolean {
-    return this.#isEof && this.#size === 0 && this.#wanted === null;
+    return this.#isEof && !this.#isCut && this.#size === 0 && this.#wanted === null;
+  }
+
+  /** Whether nobody takes what is written any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /**
@@ -183,6 +190,7 @@ export class StreamWriter implements AbstractStreamWriter, AsyncIterable<Uint8Ar
   /** @internal Nobody takes what is written any more. */
   _close(): void {
     if (this.#isClosed) return;
+    this.#isCut = !this.isComplete;
     this.#isClosed = true;
     this.#chunks = [];
     this.#size = 0;

@@ -1,4 +1,5 @@
 /** Dictionaries of many values per name. Counterpart: the package `multidict` that aiohttp uses. */
+import { typeName } from '../core/format-helpers.ts';
 import { quote } from './helpers.ts';
 
 /** What the client takes as headers: an object, a `Map`, a `Headers`, pairs, or a `CIMultiDict`. */
@@ -296,10 +297,6 @@ export class CIMultiDictProxy extends MultiDictProxy<string> {
   override copy(): CIMultiDict {
     return new CIMultiDict(this);
   }
-}
-
-function typeName(value: unknown): string {
-  return Object(value).constructor?.name ?? typeof value;
 }
 
 function pairsOf<V>(from: LoosePairs<V>): Iterable<readonly [string, V]> {

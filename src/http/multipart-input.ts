@@ -1,7 +1,8 @@
 /** What parts are read from. A part of `aiohttp/multipart.py`. */
 import type { Coroutine, Gen } from '../core/types.ts';
 import { BadHttpMessage, InvalidHeader, LineTooLong } from './http-exceptions.ts';
-import { CONTROL, isToken } from './content-disposition.ts';
+import { CONTROL } from './content-disposition.ts';
+import { isToken } from './helpers.ts';
 import { CIMultiDict, CIMultiDictProxy } from './multidict.ts';
 
 const LF = 10;
@@ -133,7 +134,7 @@ export function* readHeaders(
 }
 
 function addHeader(headers: CIMultiDict, line: Buffer): void {
-  const text = line.toString('utf8').replace(/[\r\n]+$/, '');
+  const text = line.toString('utf8');
   const colon = text.indexOf(':');
   const name = text.slice(0, colon);
   const value = text

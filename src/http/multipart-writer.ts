@@ -9,6 +9,7 @@ import type { AbstractStreamWriter } from './abc.ts';
 import { decodeText } from './charsets.ts';
 import { CONTROL } from './content-disposition.ts';
 import { type FormField, urlencode } from './form-urlencoded.ts';
+import { isToken } from './helpers.ts';
 import { PartWriter } from './part-writer.ts';
 import type { LooseHeaders } from './multidict.ts';
 import { getPayload, JsonPayload, Payload, StringPayload } from './payload.ts';
@@ -22,8 +23,6 @@ interface Part {
   readonly contentEncoding: string | null;
   readonly transferEncoding: string | null;
 }
-
-const TOKEN = /^[-!#$%&'*+.^_`|~\w]+$/;
 
 /**
  * A body of several parts, each of which is a payload with headers of its own; a part may be such a body again.
@@ -265,7 +264,7 @@ export class MultipartWriter extends Payload implements Iterable<Payload> {
 /** The boundary as a parameter of the content type: in quotes if it is no token. */
 function boundaryValue(boundary: string): string {
   if (/[^\0-\x7f]/.test(boundary)) throw new RangeError('boundary should contain ASCII only chars');
-  if (TOKEN.test(boundary)) return boundary;
+  if (isToken(boundary)) return boundary;
   if (CONTROL.test(boundary)) throw new RangeError('boundary value contains invalid characters');
   return `"${boundary.replaceAll(/[\\"]/g, '\\$&')}"`;
 }

@@ -1,6 +1,6 @@
 /** Reading `Content-Disposition`. Counterpart: a part of `aiohttp/multipart.py`. */
 import { logger } from '../core/log.ts';
-import { isToken } from './content-disposition.ts';
+import { isToken } from './helpers.ts';
 import { percentDecode } from './form-urlencoded.ts';
 
 /** What a warning about a header says that cannot be read. Source: aiohttp 3.14 `BadContentDispositionHeader`. */

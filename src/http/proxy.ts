@@ -3,18 +3,18 @@ import type { ClientRequest as NodeRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { fromPromise } from '../core/coroutines.ts';
 import type { Gen } from '../core/types.ts';
+import { BasicAuth } from './auth.ts';
 import type { ClientRequest, RequestInfo } from './client-request.ts';
 import { ClientHttpProxyError, ClientOSError, ServerDisconnectedError } from './exceptions.ts';
-import { basicAuth, waitOutside } from './helpers.ts';
+import { waitOutside } from './helpers.ts';
 import { CIMultiDict, CIMultiDictProxy } from './multidict.ts';
 import type { Pool } from './pool.ts';
 
 /** Who we are, for the proxy: as `Authorization` in the headers for it, given apart, or in its URL. */
 function proxyAuthorization({ proxy, proxyAuth, proxyHeaders }: ClientRequest): string | null {
   if (proxyAuth !== null) return proxyAuth.encode();
-  if (proxy !== null && (proxy.username !== '' || proxy.password !== '')) {
-    return basicAuth(decodeURIComponent(proxy.username), decodeURIComponent(proxy.password));
-  }
+  const ofUrl = proxy === null ? null : BasicAuth.fromUrl(proxy);
+  if (ofUrl !== null) return ofUrl.encode();
   return proxyHeaders?.get('proxy-authorization') ?? proxyHeaders?.get('authorization') ?? null;
 }
 

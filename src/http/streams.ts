@@ -415,7 +415,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   /** @internal */
   *_waitEof(): Gen<void> {
     this.#flow.begin();
-    if (!this.#isEof && this.#error === null) {
+    if (!this.#isEof && this.#error === null && !this.#isReleased) {
       if (this.#eofWaiter !== null) throw busy('waitEof');
       const waiter = this.#loop.createFuture<void>();
       this.#eofWaiter = waiter;
@@ -425,7 +425,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
         if (this.#eofWaiter === waiter) this.#eofWaiter = null;
       }
     }
-    if (this.#error !== null) throw this.#error;
+    if (!this.#isEof) this.#check();
+    else if (this.#error !== null) throw this.#error;
   }
 
   #check(): void {

@@ -4,7 +4,7 @@ import { coroutine } from '../core/coroutines.ts';
 import { isCancelledError } from '../core/exceptions.ts';
 import type { Task } from '../core/tasks.ts';
 import type { Gen } from '../core/types.ts';
-import { ClientConnectionError, ClientConnectionResetError, ClientOSError } from './exceptions.ts';
+import { ClientConnectionError, ClientOSError } from './exceptions.ts';
 import { StreamWriter, type StreamWriterOptions } from './http-writer.ts';
 import type { Payload } from './payload.ts';
 
@@ -70,10 +70,10 @@ const write = /* @__PURE__ */ coroutine(function* writeBody(
     yield* body._write(writer, contentLength);
     yield* writer._writeEof();
   } catch (error) {
+    // Whoever has closed the writer knows why. A body can be cancelled by itself, too, as by a task that it waits for:
+    // the server must not wait for the rest of it.
+    if (!writer.isClosed) onFail(uploadError(error, url));
     if (isCancelledError(error)) throw error;
-    // The connection has failed, and says so itself.
-    if (error instanceof ClientConnectionResetError) return;
-    onFail(uploadError(error, url));
   } finally {
     if (upload.closesBody) yield* body.close();
   }

@@ -1,10 +1,5 @@
 /** What callers may send. In aiohttp in `aiohttp/client_ws.py`. */
-
-/** The name of what is not what it should be. */
-function typeName(value: unknown): string {
-  if (value === null) return 'null';
-  return typeof value === 'object' ? (value?.constructor?.name ?? 'object') : typeof value;
-}
+import { typeName } from '../core/format-helpers.ts';
 
 export function checkText(data: string): string {
   if (typeof data === 'string') return data;

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { before, describe, it } from 'node:test';
 import zlib, { brotliCompressSync, constants, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
-import { run, sleep } from 'asyncio-ts';
+import { createTask, run, sleep } from 'asyncio-ts';
 import { ClientPayloadError, ClientSession, type RequestOptions, TooManyRedirects } from 'asyncio-ts/http';
 import '../support/leaks.ts';
 import { type Bomb, bombs } from './bombs.ts';
@@ -264,5 +264,28 @@ describe('maxBodySize', () => {
         const body = await session.get('', { maxBodySize }).run((response) => response.read());
         assert.equal(body.length, 10);
       }
+    }));
+
+  it('ends no other request, which may have the connection by now', () =>
+    run(async () => {
+      const body = gzipSync(Buffer.alloc(1000));
+      let answer: Socket | null = null;
+      await using site = await serveRaw((socket, request) => {
+        if (request.startsWith('GET /second')) {
+          answer = socket;
+          return;
+        }
+        socket.write(head('gzip', body.length));
+        socket.write(body);
+      });
+      await using session = new ClientSession(site.url, { maxBodySize: 100 });
+      const first = await session.get('first');
+      while (!first.closed) await sleep(0);
+      const second = createTask(session.get('second').run((response) => response.text()));
+      while (answer === null) await sleep(0);
+      await assert.rejects(async () => await first.read(), ClientPayloadError);
+      (answer as Socket).write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
+      assert.equal(await second, 'ok');
+      assert.equal(site.connections, 1);
     }));
 });

@@ -6,9 +6,15 @@ import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
-import { run, sleep } from 'asyncio-ts';
+import { CancelledError, createTask, run, sleep } from 'asyncio-ts';
 import { open } from 'asyncio-ts/files';
-import { BytesIOPayload, ClientPayloadError, ClientSession, FormData } from 'asyncio-ts/http';
+import {
+  BytesIOPayload,
+  ClientConnectionError,
+  ClientPayloadError,
+  ClientSession,
+  FormData,
+} from 'asyncio-ts/http';
 import '../support/leaks.ts';
 import { serve } from './servers.ts';
 
@@ -101,6 +107,39 @@ describe('a body', () => {
           assert.ok(answer.begin.startsWith(begin));
         }
       }
+    }));
+
+  it('that is cancelled by itself ends its request', () =>
+    run(async () => {
+      await using site = await serve(tell);
+      await using session = new ClientSession(site.url);
+      async function* generate(): AsyncGenerator<string> {
+        yield 'a ';
+        const task = createTask(sleep(1));
+        task.cancel();
+        yield await task.then(() => 'file');
+      }
+      await assert.rejects(
+        post(session, '/', generate()),
+        (error) =>
+          error instanceof ClientConnectionError &&
+          error.cause instanceof CancelledError &&
+          /Failed to send bytes/.test(error.message),
+      );
+      await site.drained();
+    }));
+
+  it('is closed as well when a redirect leaves it behind', () =>
+    run(async () => {
+      await using site = await serve((request, response) => {
+        request.resume();
+        if (request.method === 'GET') response.end('seen');
+        else request.on('end', () => response.writeHead(303, { location: '/' }).end());
+      });
+      await using session = new ClientSession(site.url);
+      const file = await openHandle(place);
+      assert.equal(await session.post('', { data: file }).run((response) => response.text()), 'seen');
+      await closed(file);
     }));
 
   it('that comes in pieces is sent in chunks, and once', () =>

@@ -77,6 +77,7 @@ describe('a plain request through a proxy', () => {
         ['', new BasicAuth('user', 'pass'), basic('user:pass')],
         ['us%40er:p%3Ass', null, basic('us@er:p:ss')],
         ['user', null, basic('user:')],
+        ['us%zzer:p', null, basic('us%zzer:p')],
         ['other:other', new BasicAuth('user', 'pass'), basic('user:pass')],
         ['', new BasicAuth('юзер', 'пасс', 'utf-8'), `Basic ${Buffer.from('юзер:пасс').toString('base64')}`],
       ] as const) {

@@ -102,6 +102,28 @@ describe('the total limit', () => {
       await site.drained();
     }));
 
+  it('covers all that wait for the body at once', () =>
+    run(async () => {
+      let body: ServerResponse | null = null;
+      await using site = await serve((_request, response) => {
+        body = response;
+        response.write('half');
+      });
+      await using session = new ClientSession(site.url, { timeout: 10 });
+      const { content } = await session.get('x');
+      const end = createTask(content.waitEof());
+      assert.equal(String(await content.readany()), 'half');
+      const more = createTask(content.readany());
+      await sleep(0);
+      (body as unknown as ServerResponse).write('more');
+      assert.equal(String(await more), 'more');
+      const last = createTask(content.readany());
+      await sleep(0);
+      await jump(12);
+      assert((await failureOf(end)) instanceof TimeoutError);
+      assert((await failureOf(last)) instanceof TimeoutError);
+    }));
+
   it('covers redirects, all together', () =>
     run(async () => {
       let hops = 0;

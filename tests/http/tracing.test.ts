@@ -145,6 +145,23 @@ describe('traces', () => {
       assert.ok(errors[0] instanceof CancelledError);
     }));
 
+  it('that fail close the response that nobody gets', () =>
+    run(async () => {
+      await using site = await serve((request, response) => {
+        if (request.url === '/moved') response.writeHead(302, { location: '/' });
+        response.write('half');
+      });
+      for (const event of ['onRequestEnd', 'onRequestRedirect'] as const) {
+        const config = new TraceConfig();
+        config[event].append(() => {
+          throw new RangeError(event);
+        });
+        await using session = new ClientSession(site.url, { traceConfigs: [config] });
+        await assert.rejects(async () => void (await session.get('moved')), { message: event });
+        await site.drained();
+      }
+    }));
+
   it('take no more callbacks once a session has them', () =>
     run(async () => {
       const config = new TraceConfig();

@@ -32,6 +32,18 @@ describe('a response as one of the web', () => {
       assert.equal(site.connections, 1);
     }));
 
+  it('has headers as those of fetch: a character for each byte', () =>
+    run(async () => {
+      await using site = await serve((_request, response) => {
+        response.setHeader('X-Name', Buffer.from('naïve Ж').toString('latin1')).end();
+      });
+      await using session = new ClientSession(site.url);
+      const response = await session.get('');
+      assert.equal(response.headers.get('x-name'), 'naïve Ж');
+      const expected = (await fetch(site.url, { headers: { connection: 'close' } })).headers.get('x-name');
+      assert.equal(response.toWeb().headers.get('x-name'), expected);
+    }));
+
   it('has no body where HTTP knows none', () =>
     run(async () => {
       await using site = await serve((_request, response) => response.writeHead(204).end());

@@ -570,6 +570,20 @@ describe('close', () => {
     });
   });
 
+  it('closes the connection at once when cancelled before a receive has ended', async () => {
+    await using site = await servePeer(() => {});
+    await withWebSocket(site.url, {}, async (ws) => {
+      const receiving = createTask(ws.receive());
+      const closing = createTask(ws.close());
+      await sleep(0);
+      closing.cancel();
+      assert((await failureOf(closing)) instanceof CancelledError);
+      assert.deepEqual([ws.closed, ws.closeCode], [true, 1006]);
+      assert.equal((await receiving).type, WSMsgType.CLOSING);
+      await (site.peers[0] as Peer).closed;
+    });
+  });
+
   it('does not wait for an answer after a receive was cancelled', async () => {
     await using site = await servePeer(() => {});
     await withWebSocket(site.url, {}, async (ws) => {

@@ -162,9 +162,9 @@ export class TestServer implements AsyncDisposable {
    */
   session(options: SessionOptions = {}): ClientSession {
     return new ClientSession(this.url, {
-      connector: options.connector ?? new TCPConnector({ ssl: this.ssl }),
       cookieJar: new CookieJar({ unsafe: true }),
       ...options,
+      connector: options.connector ?? new TCPConnector({ ssl: this.ssl }),
     });
   }
 
