@@ -242,6 +242,15 @@ export class ClientSession {
     await this.close();
   }
 
+  toString(): string {
+    return `<ClientSession${this.closed ? ' [closed]' : ''}>`;
+  }
+
+  /** What is logged has none of its credentials. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+
   /** @internal The connector, for a request in the running loop. */
   _openConnector(): BaseConnector {
     if (this.#connector === null || this.#connector.closed) throw new RuntimeError('Session is closed');

@@ -17,6 +17,14 @@ function define(target: object, key: PropertyKey, value: unknown): void {
 }
 
 /**
+ * Leave what has secrets out where an error is printed: Node prints all properties of one that nobody catches, and logs
+ * keep that.
+ */
+function hide(error: Error, ...names: string[]): void {
+  for (const name of names) Object.defineProperty(error, name, { enumerable: false });
+}
+
+/**
  * Give an error class its name, and a mark on its prototype that `instanceof` looks for: the test then holds across
  * two copies of the package, and for a second base that JavaScript's inheritance cannot express (`also`).
  */
@@ -116,6 +124,7 @@ export class ClientConnectorError extends ClientOSError {
     this.host = key.host;
     this.port = key.port;
     this.ssl = key.ssl;
+    hide(this, 'ssl');
   }
 
   /** The error beneath, which is also the `cause`. */
@@ -356,6 +365,7 @@ export class ClientResponseError extends ClientError {
     this.status = status ?? 0;
     this.reason = message;
     this.headers = headers;
+    hide(this, 'requestInfo', 'history', 'headers');
   }
 
   static {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { run } from 'asyncio-ts';
 import {
   ClientConnectionError,
@@ -231,5 +232,32 @@ describe('a server', () => {
         assert.equal(response.reason, 'Fine');
         assert.equal(await response.text(), 'ok');
       });
+    }));
+});
+
+describe('what is printed', () => {
+  it('of an error or a session has no credentials', () =>
+    run(async () => {
+      await using site = await serve((_, response) => {
+        response.writeHead(500, { 'Set-Cookie': 'id=secret' }).end();
+      });
+      await using session = new ClientSession(site.url, {
+        headers: { Authorization: 'Bearer secret' },
+        raiseForStatus: true,
+      });
+      const ssl = { passphrase: 'secret' };
+      for (const url of ['', 'https://127.0.0.1:1/']) {
+        const error: unknown = await session.get(url, { ssl, cookies: { id: 'secret' } }).catch((it) => it);
+        assert(error instanceof ClientError);
+        assert.doesNotMatch(inspect(error, { depth: 10 }) + JSON.stringify(error), /secret/);
+        if (!(error instanceof ClientResponseError)) continue;
+        // Who looks finds them.
+        assert.equal(error.requestInfo.headers.get('authorization'), 'Bearer secret');
+        assert.equal(error.headers?.get('set-cookie'), 'id=secret');
+        assert.deepEqual(error.history, []);
+      }
+      assert.equal(inspect(session), '<ClientSession>');
+      await session.close();
+      assert.equal(`${session}`, '<ClientSession [closed]>');
     }));
 });
