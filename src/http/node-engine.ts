@@ -37,7 +37,7 @@ export class NodeWire implements Wire {
   version: HttpVersion = HttpVersion11;
   reason = '';
   readonly #socket: Socket;
-  #exchange: Exchange | null = null;
+  #exchange: NodeExchange | null = null;
   #isIdle = false;
   /** A request waits for a turn, to see that nothing comes on the idle connection. */
   #check: NodeJS.Immediate | null = null;
@@ -70,7 +70,7 @@ export class NodeWire implements Wire {
 
   #open(request: WireRequest, handler: WireHandler): void {
     this.#stopIdling();
-    this.#exchange = new Exchange(this, this.#socket, request, handler, () => this.#startIdling());
+    this.#exchange = new NodeExchange(this, this.#socket, request, handler, () => this.#startIdling());
   }
 
   destroy(error: Error): void {
@@ -118,7 +118,7 @@ export class NodeWire implements Wire {
 }
 
 /** A request and its response. */
-class Exchange {
+class NodeExchange {
   readonly #wire: NodeWire;
   readonly #socket: Socket;
   readonly #handler: WireHandler;
