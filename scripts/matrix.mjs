@@ -8,11 +8,25 @@ help(
   'usage: node scripts/matrix.mjs\n\nAfter npm test: the same tests on other Nodes, a small program on Bun and Deno.',
 );
 
-/** What the host has no part in: comparisons with CPython in pure computation, and the hunt for faults put in on purpose. */
+/**
+ * What the host has no part in: comparisons with CPython and aiohttp in pure computation, and the hunts for faults, at random
+ * or put in on purpose.
+ */
 const ONCE = [
   'conformance/executors',
   'conformance/priority-queue',
   'conformance/tracemalloc',
+  'http/cookie',
+  'http/environment',
+  'http/formdata',
+  'http/links',
+  'http/multidict',
+  'http/multipart',
+  'http/redirect-fuzz',
+  'http/request-fuzz',
+  'http/response-fuzz',
+  'http/websocket-autobahn',
+  'http/websocket-fuzz',
   'testing/mutants',
 ];
 
