@@ -37,8 +37,9 @@ import { sendTraces, Trace } from './tracing.ts';
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 /** Methods that may be sent twice (RFC 9110, 9.2.2). */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
-/** Headers that another origin must not see: who the caller is, and what it has from this one. */
+/** Headers that another origin must not see: who the caller is, whom it means, and what it has from this one. */
 const PRIVATE_HEADERS = [
+  'host',
   'authorization',
   'cookie',
   'proxy-authorization',

@@ -165,6 +165,7 @@ describe('redirects', () => {
         ['Proxy-Authorization', 'secret-4'],
         ['If-None-Match', '"secret-5"'],
         ['Range', 'bytes=5-'],
+        ['Host', 'secret-6.example'],
       ];
       const forms = [
         secrets,
