@@ -1,6 +1,5 @@
 /** A request with its redirects and second tries. In aiohttp `ClientSession._request`. */
 import { inlineBody } from '../core/coroutines.ts';
-import { CancelledError } from '../core/exceptions.ts';
 import { typeName } from '../core/format-helpers.ts';
 import { checkSignal } from '../core/tasks.ts';
 import type { Gen } from '../core/types.ts';
@@ -11,7 +10,7 @@ import type { InternalRequestOptions, RaiseForStatus } from './client-options.ts
 import type { ResponseParams } from './client-proto.ts';
 import type { ClientRequest } from './client-request.ts';
 import type { ClientResponse } from './client-response.ts';
-import { type ClientTimeout, RequestTimer, toClientTimeout } from './client-timeout.ts';
+import { abortError, type ClientTimeout, RequestTimer, toClientTimeout } from './client-timeout.ts';
 import type { Connection } from './connection.ts';
 import type { BaseConnector } from './connector.ts';
 import type { SimpleCookie } from './cookies.ts';
@@ -82,7 +81,7 @@ export class Exchange {
     this.#session = session;
     this.#connector = session._openConnector();
     if (options.signal) checkSignal(options.signal);
-    if (options.signal?.aborted) throw new CancelledError(options.signal.reason);
+    if (options.signal?.aborted) throw abortError(options.signal);
     this.#options = options;
     this.#method = method.toUpperCase();
     this.#data = bodyOf(session, options);

@@ -103,6 +103,23 @@ export function* within<T>(seconds: number | null, ceilThreshold: number, body: 
 }
 
 /**
+ * What a signal that has aborted does to a request. One that is a limit of time, as of `AbortSignal.timeout`, is an error
+ * that a task group passes on; any other cancels.
+ */
+export function abortError({ reason }: AbortSignal): Error {
+  return isTimeout(reason) ? new TimeoutError(reason.message, { cause: reason }) : new CancelledError(reason);
+}
+
+function isTimeout(reason: unknown): reason is Error {
+  return reason instanceof Error && reason.name === 'TimeoutError';
+}
+
+function abort(future: Future<unknown>, signal: AbortSignal): void {
+  if (!isTimeout(signal.reason)) future.cancel(signal.reason);
+  else if (!future.done()) future.setException(abortError(signal));
+}
+
+/**
  * What ends a request from above: its total limit, and the signal of the caller. One for the request and its body;
  * it interrupts all that wait under it.
  */
@@ -132,7 +149,7 @@ export class RequestTimer {
     this.#check();
     const signal = this.#signal;
     const deadline = this.#when === null ? null : join(this.#loop, this.#when, future);
-    const unfollow = signal === undefined ? null : followAbort(signal, () => future.cancel(signal.reason));
+    const unfollow = signal === undefined ? null : followAbort(signal, () => abort(future, signal));
     // As `waitOutside` does, without another generator.
     this.#loop._foreignWaits++;
     try {
@@ -155,13 +172,16 @@ export class RequestTimer {
       return yield* timeoutAt(this.#when)._runWith(function* () {
         return yield* body();
       }, aborter?.signal);
+    } catch (error) {
+      const isAbort = error instanceof CancelledError && error.args[0] === signal?.reason;
+      throw isAbort && signal?.aborted ? abortError(signal) : error;
     } finally {
       unfollow?.();
     }
   }
 
   #check(): void {
-    if (this.#signal?.aborted) throw new CancelledError(this.#signal.reason);
+    if (this.#signal?.aborted) throw abortError(this.#signal);
     if (this.#when !== null && this.#loop.time() >= this.#when) throw new TimeoutError();
   }
 }

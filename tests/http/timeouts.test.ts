@@ -15,6 +15,9 @@ import {
 } from 'asyncio-ts';
 import {
   ClientError,
+  type ClientHandlerType,
+  type ClientRequest,
+  type ClientResponse,
   ClientSession,
   ClientTimeout,
   ConnectionTimeoutError,
@@ -276,6 +279,27 @@ describe('limits from around', () => {
         message: 'enough',
       });
       assert.equal(site.connections, connections, 'nothing was sent');
+    }));
+
+  it('a signal that is a limit of time makes it a TimeoutError, wherever the request is', () =>
+    run(async () => {
+      await using site = await halfway();
+      const slow = async (request: ClientRequest, handler: ClientHandlerType): Promise<ClientResponse> => {
+        await sleep(60);
+        return await handler(request);
+      };
+      await using session = new ClientSession(site.url);
+      const read = (response: ClientResponse): PromiseLike<Buffer> => response.read();
+      for (const options of [{}, { middlewares: [slow] }]) {
+        await assert.rejects(
+          async () => await session.get('x', { ...options, signal: AbortSignal.timeout(50) }).run(read),
+          (error) => error instanceof TimeoutError && (error.cause as Error).name === 'TimeoutError',
+        );
+      }
+      const late = AbortSignal.timeout(0);
+      await sleep(0.02);
+      await assert.rejects(async () => await session.get('x', { signal: late }), TimeoutError);
+      await site.drained();
     }));
 
   it('a signal has no listeners left after the request', () =>
