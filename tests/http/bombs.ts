@@ -49,7 +49,7 @@ export async function bombs(): Promise<Bomb[]> {
     { encoding: 'br', head: Buffer.concat([first, second]), block: repeated },
   ];
   const { createZstdCompress } = zlib as { createZstdCompress?: () => Transform };
-  if (createZstdCompress !== undefined) {
+  if (createZstdCompress !== undefined && Number.parseInt(process.versions.node, 10) >= 24) {
     // ZSTD_e_flush
     const [head, , block] = await pieces(createZstdCompress(), 1);
     all.push({ encoding: 'zstd', head, block });
