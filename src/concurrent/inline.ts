@@ -80,6 +80,7 @@ export class InlineExecutor extends Executor {
     return this.#runner.submit(call as CoroutineLike<unknown>, { signal });
   }
 
+  // `any`: the types of the future and of the result were one where the call was made.
   #follow(future: Future<any>, result: PromiseLike<unknown>): void {
     this.#running.add(result);
     const forget = (): void => void this.#running.delete(result);

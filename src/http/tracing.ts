@@ -213,7 +213,7 @@ export class TraceConfig<C = Record<string, unknown>> {
   }
 }
 
-/** A configuration whose callbacks share whatever they like. */
+/** A configuration whose callbacks share whatever they like: `any`, since a context is both given to them and made by it. */
 export type AnyTraceConfig = TraceConfig<any>;
 
 /** The callbacks of one configuration for one request. Source: aiohttp 3.14 `aiohttp.tracing.Trace`. */
