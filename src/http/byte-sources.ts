@@ -9,6 +9,7 @@ import type { Gen } from '../core/types.ts';
 import { sleep } from '../core/waiting.ts';
 import { BaseFile, BinaryFile, TextFile } from '../files/files.ts';
 import { encodeText } from './charsets.ts';
+import { isPlainObject } from './helpers.ts';
 import { isBytesLike, toBytes } from './payload-bytes.ts';
 import { nextChunk } from './payload-iterable.ts';
 
@@ -200,6 +201,34 @@ class FileSource implements ByteSource {
   }
 }
 
+/** Streams that are looked after, and what they failed with before somebody read them. */
+const kept = new WeakMap<Readable, Error | null>();
+
+/**
+ * Keep the error of a stream for who will read it: it may fail before, as that of a file that is not there, and an
+ * error that nobody listens for ends the process.
+ */
+function keepError(stream: Readable): void {
+  if (kept.has(stream)) return;
+  kept.set(stream, null);
+  stream.on('error', (error: Error) => kept.set(stream, error));
+}
+
+/**
+ * Keep the errors of the streams in `data` until they are read: a stream, or a form of them that is no form yet
+ * (`{ file: stream }`, `[['file', [stream, stream]]]`).
+ */
+export function keepErrors(data: unknown, depth = 3): void {
+  if (typeof data !== 'object' || data === null || isBytesLike(data)) return;
+  if (isReadable(data)) keepError(data);
+  else if (depth > 0) for (const one of entriesOf(data)) keepErrors(one, depth - 1);
+}
+
+function entriesOf(data: object): Iterable<unknown> {
+  if (data instanceof Map) return data.values() as Iterable<unknown>;
+  return Array.isArray(data) || isPlainObject(data) ? (Object.values(data) as unknown[]) : [];
+}
+
 /** A readable stream of Node. */
 class ReadableSource implements ByteSource {
   readonly #stream: Readable;
@@ -209,9 +238,7 @@ class ReadableSource implements ByteSource {
   constructor(stream: Readable) {
     this.#stream = stream;
     this.size = sizeOfReadStream(stream);
-    // It may fail before anybody reads it, as that of a file that is not there, and an error that nobody listens for
-    // ends the process. Who reads it gets the error.
-    stream.on('error', () => {});
+    keepError(stream);
   }
 
   get canRewind(): boolean {
@@ -219,7 +246,11 @@ class ReadableSource implements ByteSource {
   }
 
   *rewind(): Gen<void> {
-    this.#iterator ??= this.#stream[Symbol.asyncIterator]();
+    if (this.#iterator !== null) return;
+    // Streams of other makers than Node end, once they have failed, as if that were all.
+    const error = kept.get(this.#stream) ?? null;
+    if (error !== null) throw error;
+    this.#iterator = this.#stream[Symbol.asyncIterator]();
   }
 
   *read(): Gen<Uint8Array> {

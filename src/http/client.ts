@@ -8,6 +8,7 @@ import { logger } from '../core/log.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import type { AbstractCookieJar } from './abc.ts';
 import type { BasicAuth } from './auth.ts';
+import { keepErrors } from './byte-sources.ts';
 import { Exchange } from './client-exchange.ts';
 import type { ClientMiddlewareType } from './client-middlewares.ts';
 import type { RaiseForStatus, RequestOptions, SessionOptions } from './client-options.ts';
@@ -153,6 +154,8 @@ export class ClientSession {
     url: string | URL,
     options: RequestOptions = {},
   ): RequestContextManager<ClientResponse> {
+    // It may be long until it is awaited, or has its turn.
+    if (options?.data) keepErrors(options.data);
     return makeRequest(this, method, url, options);
   }
 
@@ -384,6 +387,7 @@ export function request(
   url: string | URL,
   options: SingleRequestOptions = {},
 ): RequestContextManager<ClientResponse> {
+  if (options?.data) keepErrors(options.data);
   return requestOnce(method, url, options);
 }
 

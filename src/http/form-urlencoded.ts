@@ -10,7 +10,21 @@ function textOf(value: unknown): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean')
     return String(value);
-  throw new TypeError(`Can not serialize value type: ${typeName(value)}\n value: ${repr(value)}`);
+  throw notSerializable(value, null);
+}
+
+/** The error of a value that no field can have. */
+export function notSerializable(
+  value: unknown,
+  contentType: string | null,
+  options?: ErrorOptions,
+): TypeError {
+  const headers = contentType === null ? '{}' : `{ 'Content-Type': ${repr(contentType)} }`;
+  return new TypeError(
+    `Can not serialize value type: ${typeName(value)}\n headers: ${headers}\n value: ${repr(value)}\n ` +
+      'The field of a form is text, a number, bytes or a file; JSON, which may be nested, is given as json: …',
+    options,
+  );
 }
 
 /** `a=1&b=x+y`; an array is several values of its name. @throws TypeError for what is neither text nor number. */

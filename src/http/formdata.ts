@@ -1,8 +1,9 @@
 /** Forms. Counterpart: `aiohttp/formdata.py`. */
-import { repr, typeName } from '../core/format-helpers.ts';
-import { guessFilename, isSource } from './byte-sources.ts';
+import { repr } from '../core/format-helpers.ts';
+import { guessFilename, isSource, keepErrors } from './byte-sources.ts';
 import { type DispositionOptions, safeHeader } from './content-disposition.ts';
-import { urlencode } from './form-urlencoded.ts';
+import { notSerializable, urlencode } from './form-urlencoded.ts';
+import { isPlainObject } from './helpers.ts';
 import { MultipartWriter } from './multipart-writer.ts';
 import { BytesPayload, getPayload, Payload } from './payload.ts';
 import { isBytesLike } from './payload-bytes.ts';
@@ -86,6 +87,11 @@ export class FormData {
     const transferEncoding = checkText(options.contentTransferEncoding, 'contentTransferEncoding');
     safeHeader(name);
     let filename = given;
+    keepErrors(value);
+    if (Array.isArray(value) && value.some(isSource)) {
+      for (const one of value as unknown[]) this.addField(name, one, options);
+      return;
+    }
     if (isSource(value)) {
       this.#isMultipart = true;
       filename ??= guessFilename(value) ?? name;
@@ -124,7 +130,7 @@ export class FormData {
       } else {
         throw new TypeError(
           'Only io.IOBase, multidict and (name, file) pairs allowed, use .addField() for passing ' +
-            `more complex parameters, got ${repr(field)}`,
+            `more complex parameters, got ${repr(field)}; JSON is given as json: …`,
         );
       }
     }
@@ -164,11 +170,7 @@ export class FormData {
       const data = isNumeric(value) ? String(value) : value;
       return getPayload(data, { contentType, encoding: this.#charset });
     } catch (cause) {
-      const headers = contentType === null ? '{}' : `{ 'Content-Type': ${repr(contentType)} }`;
-      throw new TypeError(
-        `Can not serialize value type: ${typeName(value)}\n headers: ${headers}\n value: ${repr(value)}`,
-        { cause },
-      );
+      throw notSerializable(value, contentType, { cause });
     }
   }
 }
@@ -182,12 +184,6 @@ function checkText(value: unknown, name: string): string | null {
 
 function isNumeric(value: unknown): value is number | bigint | boolean {
   return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean';
-}
-
-function isPlainObject(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  return prototype === null || prototype === Object.prototype;
 }
 
 /** Whether `value` is iterable, and neither text nor bytes nor an array. */

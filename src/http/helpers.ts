@@ -74,6 +74,13 @@ export function ownOptions<T extends object>(options: T): T {
   return Object.assign(new Bare<T>(), options);
 }
 
+/** Whether `value` is an object of no class. */
+export function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  return prototype === null || prototype === Object.prototype;
+}
+
 /** Whether it can be asked for over HTTP, at least to begin with. */
 export function isWeb({ protocol }: URL): boolean {
   return protocol === 'http:' || protocol === 'https:' || protocol === 'ws:' || protocol === 'wss:';

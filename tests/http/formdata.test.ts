@@ -218,6 +218,14 @@ describe('FormData', () => {
       );
       const nameless = new FormData([new Blob(['x'])]);
       assert.match((await sent(nameless)).text, /name="unknown"; filename="unknown"/);
+      const several = new FormData({ f: [new File(['x'], 'a.png'), 'text'] });
+      assert.equal(
+        (await sent(several)).text,
+        multipart(
+          'image/png\r\nContent-Disposition: form-data; name="f"; filename="a.png"\r\n\r\nx',
+          'text/plain; charset=utf-8\r\nContent-Disposition: form-data; name="f"\r\n\r\ntext',
+        ),
+      );
       const streamed = formOf([
         [
           'f',

@@ -1,6 +1,8 @@
 /** Mistakes that types would find: who writes JavaScript, or says `!`, is told what to write, and nothing is sent. */
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { run } from 'asyncio-ts';
 import {
@@ -8,12 +10,15 @@ import {
   ClientOSError,
   ClientSession,
   ClientTimeout,
+  FormData,
   InvalidURL,
+  request,
   RetryMiddleware,
+  TraceConfig,
   type RequestOptions,
 } from 'asyncio-ts/http';
 import '../support/leaks.ts';
-import { echo, serve } from './servers.ts';
+import { type Echo, echo, serve } from './servers.ts';
 
 /** A value of the wrong type. */
 const wrong = (value: unknown): any => value;
@@ -128,19 +133,135 @@ describe('a proxy that is none', () => {
   }
 });
 
-it('a stream that fails before it is read fails its request, and nothing else', () =>
+it('a form of what belongs into JSON', () =>
   run(async () => {
-    await using site = await serve(echo);
-    await using session = new ClientSession(site.url);
-    for (const inForm of [false, true]) {
-      const missing = createReadStream('no-such-file.txt');
-      await assert.rejects(
-        async () => await session.post('', { data: inForm ? { file: missing } : missing }),
-        (error) => {
-          assert(error instanceof ClientOSError);
-          assert.equal((error.cause as NodeJS.ErrnoException).code, 'ENOENT');
-          return true;
-        },
-      );
+    await using session = new ClientSession('http://127.0.0.1:1/');
+    for (const data of [
+      { nested: { a: 1 } },
+      { nested: [{ a: 1 }] },
+      { file: new Blob(['x']), nested: { a: 1 } },
+      { missing: null },
+      [1, 2],
+      5,
+    ]) {
+      const message = /^TypeError: (Can not serialize value type|Only io\.IOBase)[^]* given as json: …$/;
+      await assert.rejects(async () => await session.post('', { data }), message);
     }
   }));
+
+describe('a stream that fails', () => {
+  const missing = (): Readable => createReadStream('no-such-file.txt');
+  const failed = (stream: Readable): Promise<unknown> =>
+    new Promise((resolve) => stream.prependListener('error', resolve));
+  const isMissing = (error: unknown): boolean => {
+    assert(error instanceof ClientOSError);
+    assert.match(error.message, /Can not write request body for http:/);
+    assert.equal((error.cause as NodeJS.ErrnoException).code, 'ENOENT');
+    return true;
+  };
+
+  it('before it is read fails its request, and nothing else', () =>
+    run(async () => {
+      await using site = await serve(echo);
+      await using session = new ClientSession(site.url);
+      for (const inForm of [false, true]) {
+        const stream = missing();
+        const data = inForm ? { file: stream } : stream;
+        await assert.rejects(async () => await session.post('', { data }), isMissing);
+      }
+    }));
+
+  it('in a form before that is sent fails the request', () =>
+    run(async () => {
+      await using site = await serve(echo);
+      await using session = new ClientSession(site.url);
+      const single = missing();
+      const several = [missing(), missing()];
+      const added = new FormData();
+      added.addField('note', 'before it');
+      added.addField('file', single);
+      const made = new FormData({ files: several });
+      await Promise.all([single, ...several].map(failed));
+      await assert.rejects(async () => await session.post('', { data: added }), isMissing);
+      await assert.rejects(async () => await session.post('', { data: made }), isMissing);
+      const text = await session.post('', { data: 'next' }).run((response) => response.text());
+      assert.equal((JSON.parse(text) as Echo).body, 'next');
+    }));
+
+  it('before the request has its turn fails the request', () =>
+    run(async () => {
+      await using site = await serve(echo);
+      const slow = new TraceConfig();
+      const streams: Readable[] = [];
+      slow.onRequestStart.append(() => Promise.all(streams.map((stream) => stream.closed || failed(stream))));
+      await using session = new ClientSession(site.url, { traceConfigs: [slow] });
+      const of = [
+        (stream: Readable) => stream,
+        (stream: Readable) => ({ file: stream }),
+        (stream: Readable) => [['files', [stream]]],
+        (stream: Readable) => new Map([['file', stream]]),
+      ];
+      for (const dataOf of of) {
+        for (const send of [
+          (data: unknown) => session.post('', { data }),
+          (data: unknown) => request('POST', site.url, { data }),
+        ]) {
+          const stream = missing();
+          streams.splice(0, 1, stream);
+          const later = send(dataOf(stream));
+          await failed(stream);
+          await assert.rejects(async () => await later, isMissing);
+        }
+      }
+    }));
+
+  it('in its midst fails the request once', () =>
+    run(async () => {
+      let bodies = 0;
+      await using site = await serve((message, response) => {
+        message.on('error', () => {}).resume();
+        message.on('end', () => {
+          bodies++;
+          response.end();
+        });
+      });
+      await using session = new ClientSession(site.url);
+      for (const inForm of [false, true]) {
+        const cause = Object.assign(new Error('EIO: disk'), { code: 'EIO', syscall: 'read' });
+        let reads = 0;
+        const stream = new Readable({
+          read(): void {
+            if (reads++ === 0) this.push('first');
+            else this.destroy(cause);
+          },
+        });
+        const data = inForm ? { file: stream } : stream;
+        await assert.rejects(async () => await session.post('', { data }), {
+          name: 'ClientOSError',
+          cause,
+        });
+      }
+      assert.equal(bodies, 0);
+    }));
+
+  it('and would then seem to have ended is not sent as an empty one', () =>
+    run(async () => {
+      await using site = await serve(echo);
+      await using session = new ClientSession(site.url);
+      // As streams are that other packages bring along.
+      const stream = Object.assign(new EventEmitter(), {
+        pipe(): void {},
+        read: () => null,
+        destroy(): void {},
+        async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {},
+      });
+      const form = new FormData();
+      form.addField('file', stream);
+      const error = new Error('gone');
+      stream.emit('error', error);
+      await assert.rejects(async () => await session.post('', { data: form }), {
+        name: 'ClientConnectionError',
+        cause: error,
+      });
+    }));
+});
