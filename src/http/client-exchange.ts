@@ -6,7 +6,7 @@ import type { Gen } from '../core/types.ts';
 import { BasicAuth } from './auth.ts';
 import type { ClientSession } from './client.ts';
 import { buildClientMiddlewares, type ClientMiddlewareType } from './client-middlewares.ts';
-import type { InternalRequestOptions, RaiseForStatus } from './client-options.ts';
+import { type InternalRequestOptions, type RaiseForStatus, REQUEST_OPTIONS } from './client-options.ts';
 import type { ResponseParams } from './client-proto.ts';
 import type { ClientRequest } from './client-request.ts';
 import type { ClientResponse } from './client-response.ts';
@@ -28,7 +28,7 @@ import {
 import { CIMultiDict } from './multidict.ts';
 import { netrcAuth } from './netrc.ts';
 import { JsonBytesPayload, JsonPayload, type Payload } from './payload.ts';
-import { ownOptions } from './helpers.ts';
+import { ownOptions } from './options.ts';
 import { addQuery } from './query.ts';
 import { checkSsl } from './tls.ts';
 import { sendTraces, Trace } from './tracing.ts';
@@ -77,7 +77,7 @@ export class Exchange {
   #isElsewhere = false;
 
   constructor(session: ClientSession, method: string, url: string | URL, given: InternalRequestOptions) {
-    const options = ownOptions(given);
+    const options = ownOptions(given, REQUEST_OPTIONS);
     this.#session = session;
     this.#connector = session._openConnector();
     if (options.signal) checkSignal(options.signal);

@@ -6,6 +6,7 @@ import type { ClientHandlerType, ClientMiddleware } from './client-middlewares.t
 import type { ClientRequest } from './client-request.ts';
 import type { ClientResponse } from './client-response.ts';
 import { ClientError } from './exceptions.ts';
+import { checkOptions, optionNames } from './options.ts';
 import type { Payload } from './payload.ts';
 
 /** What `node:crypto` calls the hash of an algorithm; those that end in `-SESS` have the same. */
@@ -34,6 +35,12 @@ interface Space {
   readonly path: string;
 }
 
+interface DigestOptions {
+  preemptive?: boolean | undefined;
+}
+
+const OPTIONS = /* @__PURE__ */ optionNames<DigestOptions>('DigestAuthMiddleware', { preemptive: true });
+
 /**
  * A middleware that proves to a server that it knows a password, without telling it (RFC 7616): with MD5, SHA-1,
  * SHA-256, SHA-512 or their session forms, and with `auth` or `auth-int` as quality of protection. A request that is
@@ -61,7 +68,8 @@ export class DigestAuthMiddleware implements ClientMiddleware {
    * @param options.preemptive - once the server has asked, give the proof without being asked again. Default true.
    * @throws RangeError for a login with a colon, or null in place of a text.
    */
-  constructor(login: string, password: string, options: { preemptive?: boolean | undefined } = {}) {
+  constructor(login: string, password: string, options: DigestOptions = {}) {
+    checkOptions(options, OPTIONS);
     if ((login as string | null) === null) throw new RangeError('None is not allowed as login value');
     if ((password as string | null) === null) throw new RangeError('None is not allowed as password value');
     if (login.includes(':')) {

@@ -15,6 +15,7 @@ import {
   ServerFingerprintMismatch,
 } from './exceptions.ts';
 import { type ContextBody } from './helpers.ts';
+import { optionNames, ownOptions } from './options.ts';
 
 /** A try that failed, and is followed by another one. */
 export interface RetryInfo {
@@ -56,6 +57,19 @@ export interface RetryOptions {
   onRetry?: ((info: RetryInfo) => unknown) | undefined;
 }
 
+const OPTIONS = /* @__PURE__ */ optionNames<RetryOptions>('RetryMiddleware', {
+  attempts: true,
+  statuses: true,
+  methods: true,
+  minDelay: true,
+  maxDelay: true,
+  factor: true,
+  jitter: true,
+  respectRetryAfter: true,
+  maxRetryAfter: true,
+  onRetry: true,
+});
+
 /**
  * A middleware that sends a request again if its connection fails, or its status says that the server could not answer
  * for the moment, with delays that grow. A body that is gone with the first try is not sent again.
@@ -82,8 +96,12 @@ export class RetryMiddleware implements ClientMiddleware {
   readonly #maxRetryAfter: number;
   readonly #onRetry: ((info: RetryInfo) => unknown) | null;
 
-  /** @throws RangeError unless `attempts` is a whole number from 1 on, and all times are numbers from 0 on. */
-  constructor(options: RetryOptions = {}) {
+  /**
+   * @throws RangeError unless `attempts` is a whole number from 1 on, and all times are numbers from 0 on; TypeError for
+   *   unknown options.
+   */
+  constructor(given: RetryOptions = {}) {
+    const options = ownOptions(given, OPTIONS);
     this.#attempts = atLeast(1, 'attempts', options.attempts ?? 3);
     if (!Number.isInteger(this.#attempts))
       throw new RangeError(`attempts must be a whole number, not ${this.#attempts}`);

@@ -12,6 +12,7 @@ import type { BaseConnector } from './connector.ts';
 import type { LooseCookies } from './cookies.ts';
 import type { HttpVersion } from './http-writer.ts';
 import type { LooseHeaders } from './multidict.ts';
+import { optionNames } from './options.ts';
 import type { Query } from './query.ts';
 import type { AnyTraceConfig } from './tracing.ts';
 
@@ -133,3 +134,82 @@ export interface SessionOptions extends CommonOptions {
   /** The encoding of a text whose type names none. Default UTF-8. */
   fallbackCharsetResolver?: ((response: ClientResponse, body: Uint8Array) => string) | undefined;
 }
+
+/** Options of a request without a session. */
+export interface SingleRequestOptions extends RequestOptions {
+  /** Stays open. */
+  connector?: BaseConnector | null | undefined;
+  /** Default 1.1. */
+  version?: HttpVersion | undefined;
+}
+
+const COMMON = {
+  timeout: true,
+  skipAutoHeaders: true,
+  auth: true,
+  proxy: true,
+  proxyAuth: true,
+  autoDecompress: true,
+  readBufsize: true,
+  maxBodySize: true,
+  maxLineSize: true,
+  maxFieldSize: true,
+  maxHeaders: true,
+} as const;
+
+const OF_REQUESTS = {
+  ...COMMON,
+  params: true,
+  data: true,
+  json: true,
+  cookies: true,
+  headers: true,
+  allowRedirects: true,
+  maxRedirects: true,
+  compress: true,
+  chunked: true,
+  expect100: true,
+  raiseForStatus: true,
+  readUntilEof: true,
+  proxyHeaders: true,
+  ssl: true,
+  serverHostname: true,
+  traceRequestCtx: true,
+  middlewares: true,
+  signal: true,
+} as const;
+
+/** What `ClientSession` takes. */
+export const SESSION_OPTIONS = /* @__PURE__ */ optionNames<SessionOptions>('ClientSession', {
+  ...COMMON,
+  connector: true,
+  connectorOwner: true,
+  headers: true,
+  cookies: true,
+  cookieJar: true,
+  jsonSerialize: true,
+  jsonSerializeBytes: true,
+  requestClass: true,
+  responseClass: true,
+  wsResponseClass: true,
+  version: true,
+  raiseForStatus: true,
+  trustEnv: true,
+  requoteRedirectUrl: true,
+  traceConfigs: true,
+  middlewares: true,
+  fallbackCharsetResolver: true,
+});
+
+/** What `ClientSession.request` takes. */
+export const REQUEST_OPTIONS = /* @__PURE__ */ optionNames<InternalRequestOptions>('ClientSession.request', {
+  ...OF_REQUESTS,
+  _upgrade: true,
+});
+
+/** What `request` takes. */
+export const SINGLE_REQUEST_OPTIONS = /* @__PURE__ */ optionNames<SingleRequestOptions>('request', {
+  ...OF_REQUESTS,
+  connector: true,
+  version: true,
+});

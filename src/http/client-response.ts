@@ -16,6 +16,7 @@ import { type ContextBody, isExpectedContentType, type MimeType, parseMimetype }
 import type { HttpVersion } from './http-writer.ts';
 import { type Links, parseLinks } from './links.ts';
 import { CIMultiDictProxy } from './multidict.ts';
+import { checkOptions, optionNames } from './options.ts';
 import { contentDispositionFilename, parseContentDisposition } from './parse-content-disposition.ts';
 import type { StreamReader } from './streams.ts';
 import { sendTraces, type Trace } from './tracing.ts';
@@ -453,6 +454,12 @@ export interface JsonOptions<T> {
   contentType?: string | null | undefined;
 }
 
+const JSON_OPTIONS = /* @__PURE__ */ optionNames<JsonOptions<unknown>>('ClientResponse.json', {
+  encoding: true,
+  loads: true,
+  contentType: true,
+});
+
 /** The response is over: its connection can serve the next request, if the body of this one was sent. */
 function letGo(hold: Hold): void {
   const { connection, upload } = hold;
@@ -502,6 +509,7 @@ const readText = /* @__PURE__ */ methodCoroutine(
 const readJson = /* @__PURE__ */ methodCoroutine(
   'ClientResponse.json',
   function* (response: ClientResponse, options: JsonOptions<unknown>): Gen<unknown> {
+    checkOptions(options, JSON_OPTIONS);
     const { loads = JSON.parse, contentType = 'application/json' } = options;
     const body = yield* response._read();
     if (contentType !== null) response._checkContentType(contentType);

@@ -8,24 +8,27 @@ import { timeoutAt } from '../core/timeouts.ts';
 import type { Delay, Gen } from '../core/types.ts';
 import { followAbort } from './abort.ts';
 import { waitOutside } from './helpers.ts';
+import { checkOptions, optionNames } from './options.ts';
 
 function limit(delay: Delay | null | undefined, name: string): number | null {
   return delay === null || delay === undefined ? null : toSeconds(delay, name);
 }
 
-const LIMITS = new Set(['total', 'connect', 'sockConnect', 'sockRead', 'ceilThreshold']);
-
-/** Refuse what is no object of limits: a misspelt one would be none. */
-function checkLimits(options: unknown): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new TypeError(`limits must be an object such as { total: 5 }, got ${repr(options)}`);
-  }
-  for (const name of Object.keys(options)) {
-    if (!LIMITS.has(name)) {
-      throw new TypeError(`ClientTimeout has no limit '${name}', but ${[...LIMITS].join(', ')}`);
-    }
-  }
+interface Limits {
+  total?: Delay | null | undefined;
+  connect?: Delay | null | undefined;
+  sockConnect?: Delay | null | undefined;
+  sockRead?: Delay | null | undefined;
+  ceilThreshold?: number | undefined;
 }
+
+const LIMITS = /* @__PURE__ */ optionNames<Limits>('ClientTimeout', {
+  total: true,
+  connect: true,
+  sockConnect: true,
+  sockRead: true,
+  ceilThreshold: true,
+});
 
 /**
  * Limits of time for the parts of a request. Each is in seconds (or a `Delay`), and null, the default, is no limit.
@@ -46,16 +49,12 @@ export class ClientTimeout {
   readonly sockRead: number | null;
   readonly ceilThreshold: number;
 
-  constructor(
-    options: {
-      total?: Delay | null | undefined;
-      connect?: Delay | null | undefined;
-      sockConnect?: Delay | null | undefined;
-      sockRead?: Delay | null | undefined;
-      ceilThreshold?: number | undefined;
-    } = {},
-  ) {
-    checkLimits(options);
+  /** @throws TypeError for what is no object of limits, and for unknown limits. */
+  constructor(options: Limits = {}) {
+    if (typeof options !== 'object' || options === null) {
+      throw new TypeError(`limits must be an object such as { total: 5 }, got ${repr(options)}`);
+    }
+    checkOptions(options, LIMITS);
     this.total = limit(options.total, 'total');
     this.connect = limit(options.connect, 'connect');
     this.sockConnect = limit(options.sockConnect, 'sockConnect');
@@ -84,7 +83,7 @@ export function toClientTimeout(
   if (value === undefined) return inherited;
   if (value === null) return new ClientTimeout();
   if (value instanceof ClientTimeout) return value;
-  if (typeof value === 'object' && Object.keys(value).some((name) => LIMITS.has(name))) {
+  if (typeof value === 'object' && Object.keys(value).some((name) => LIMITS.names.has(name))) {
     throw new TypeError('limits for parts of a request are given as timeout: new ClientTimeout({ … })');
   }
   return new ClientTimeout({ total: value });

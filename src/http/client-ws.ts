@@ -10,6 +10,7 @@ import type { ClientResponse } from './client-response.ts';
 import { EofStream } from './data-queue.ts';
 import { ClientConnectionResetError, WebSocketError, WSMessageTypeError } from './exceptions.ts';
 import { type ContextBody, quote } from './helpers.ts';
+import { checkOptions, type OptionNames, optionNames } from './options.ts';
 import { checkBytes, checkReason, checkText } from './websocket-checks.ts';
 import { Heartbeat } from './websocket-heartbeat.ts';
 import {
@@ -25,6 +26,46 @@ import type { WebSocketDataQueue } from './websocket-queue.ts';
 import type { WebSocketReader } from './websocket-reader.ts';
 import type { WebSocketWriter } from './websocket-writer.ts';
 
+interface WSLimits {
+  wsReceive?: Delay | null | undefined;
+  wsClose?: Delay | null | undefined;
+}
+
+const LIMITS = /* @__PURE__ */ optionNames<WSLimits>('ClientWSTimeout', { wsReceive: true, wsClose: true });
+
+interface ReceiveOptions {
+  timeout?: Delay | null | undefined;
+}
+
+interface ReceiveJsonOptions<Text, T> extends ReceiveOptions {
+  loads?: ((text: Text) => T) | undefined;
+}
+
+interface CloseOptions {
+  code?: number | undefined;
+  message?: Uint8Array | string | undefined;
+}
+
+interface DumpsOptions {
+  dumps?: ((value: unknown) => string) | undefined;
+}
+
+const ofMethod = <T extends object>(
+  name: string,
+  names: { readonly [K in keyof T]-?: true },
+): OptionNames<T> => optionNames(`ClientWebSocketResponse.${name}`, names);
+const SEND_JSON_OPTIONS = /* @__PURE__ */ ofMethod<DumpsOptions>('sendJson', { dumps: true });
+const SEND_JSON_BYTES_OPTIONS = /* @__PURE__ */ ofMethod<{ dumps: unknown }>('sendJsonBytes', {
+  dumps: true,
+});
+const CLOSE_OPTIONS = /* @__PURE__ */ ofMethod<CloseOptions>('close', { code: true, message: true });
+const RECEIVE_STR_OPTIONS = /* @__PURE__ */ ofMethod<ReceiveOptions>('receiveStr', { timeout: true });
+const RECEIVE_BYTES_OPTIONS = /* @__PURE__ */ ofMethod<ReceiveOptions>('receiveBytes', { timeout: true });
+const RECEIVE_JSON_OPTIONS = /* @__PURE__ */ ofMethod<ReceiveJsonOptions<never, unknown>>('receiveJson', {
+  timeout: true,
+  loads: true,
+});
+
 /**
  * Limits of time for a WebSocket, in seconds (or a `Delay`); null is no limit.
  *
@@ -37,7 +78,8 @@ export class ClientWSTimeout {
   readonly wsReceive: number | null;
   readonly wsClose: number | null;
 
-  constructor(options: { wsReceive?: Delay | null | undefined; wsClose?: Delay | null | undefined } = {}) {
+  constructor(options: WSLimits = {}) {
+    checkOptions(options, LIMITS);
     const { wsReceive = null, wsClose = 10 } = options;
     this.wsReceive = wsReceive === null ? null : toSeconds(wsReceive, 'wsReceive');
     this.wsClose = wsClose === null ? null : toSeconds(wsClose, 'wsClose');
@@ -240,11 +282,8 @@ export class ClientWebSocketResponse<DecodeText extends boolean = true>
    *
    * Source: aiohttp 3.14 `ClientWebSocketResponse.send_json`.
    */
-  sendJson(
-    data: unknown,
-    compress: number | null = null,
-    options: { dumps?: ((value: unknown) => string) | undefined } = {},
-  ): Coroutine<void> {
+  sendJson(data: unknown, compress: number | null = null, options: DumpsOptions = {}): Coroutine<void> {
+    checkOptions(options, SEND_JSON_OPTIONS);
     const { dumps = JSON.stringify } = options;
     return sendText(this.#writer, () => dumps(data), compress);
   }
@@ -262,6 +301,7 @@ export class ClientWebSocketResponse<DecodeText extends boolean = true>
     compress: number | null | undefined,
     options: { dumps: (value: unknown) => Uint8Array },
   ): Coroutine<void> {
+    checkOptions(options, SEND_JSON_BYTES_OPTIONS);
     return sendBytes(this.#writer, () => options.dumps(data), WSMsgType.BINARY, compress ?? null);
   }
 
@@ -291,9 +331,8 @@ export class ClientWebSocketResponse<DecodeText extends boolean = true>
    *
    * Source: aiohttp 3.14 `ClientWebSocketResponse.close`.
    */
-  close(
-    options: { code?: number | undefined; message?: Uint8Array | string | undefined } = {},
-  ): Coroutine<boolean> {
+  close(options: CloseOptions = {}): Coroutine<boolean> {
+    checkOptions(options, CLOSE_OPTIONS);
     const { code = WSCloseCode.OK, message = '' } = options;
     return close(this, code, message);
   }
@@ -441,13 +480,15 @@ export class ClientWebSocketResponse<DecodeText extends boolean = true>
    *
    * Source: aiohttp 3.14 `ClientWebSocketResponse.receive_str`.
    */
-  receiveStr(options: { timeout?: Delay | null | undefined } = {}): Coroutine<TextOf<DecodeText>> {
+  receiveStr(options: ReceiveOptions = {}): Coroutine<TextOf<DecodeText>> {
+    checkOptions(options, RECEIVE_STR_OPTIONS);
     const received = receiveData(this, 'TEXT', options.timeout ?? null);
     return received as Coroutine<TextOf<DecodeText>>;
   }
 
   /** Receive a binary message. As `receiveStr`. Source: aiohttp 3.14 `ClientWebSocketResponse.receive_bytes`. */
-  receiveBytes(options: { timeout?: Delay | null | undefined } = {}): Coroutine<Buffer> {
+  receiveBytes(options: ReceiveOptions = {}): Coroutine<Buffer> {
+    checkOptions(options, RECEIVE_BYTES_OPTIONS);
     return receiveData(this, 'BINARY', options.timeout ?? null) as Coroutine<Buffer>;
   }
 
@@ -461,12 +502,8 @@ export class ClientWebSocketResponse<DecodeText extends boolean = true>
    *
    * Source: aiohttp 3.14 `ClientWebSocketResponse.receive_json`.
    */
-  receiveJson<T = unknown>(
-    options: {
-      loads?: ((text: TextOf<DecodeText>) => T) | undefined;
-      timeout?: Delay | null | undefined;
-    } = {},
-  ): Coroutine<T> {
+  receiveJson<T = unknown>(options: ReceiveJsonOptions<TextOf<DecodeText>, T> = {}): Coroutine<T> {
+    checkOptions(options, RECEIVE_JSON_OPTIONS);
     const loads = (options.loads ?? parseJson) as (text: unknown) => unknown;
     return receiveJson(this, loads, options.timeout ?? null) as Coroutine<T>;
   }

@@ -11,7 +11,14 @@ import type { BasicAuth } from './auth.ts';
 import { keepErrors } from './byte-sources.ts';
 import { Exchange } from './client-exchange.ts';
 import type { ClientMiddlewareType } from './client-middlewares.ts';
-import type { RaiseForStatus, RequestOptions, SessionOptions } from './client-options.ts';
+import {
+  type RaiseForStatus,
+  type RequestOptions,
+  SESSION_OPTIONS,
+  type SessionOptions,
+  SINGLE_REQUEST_OPTIONS,
+  type SingleRequestOptions,
+} from './client-options.ts';
 import { ClientRequest } from './client-request.ts';
 import { ClientResponse } from './client-response.ts';
 import { type ClientTimeout, DEFAULT_TIMEOUT, toClientTimeout } from './client-timeout.ts';
@@ -20,15 +27,10 @@ import type { BaseConnector } from './connector.ts';
 import { TCPConnector } from './tcp-connector.ts';
 import { CookieJar } from './cookiejar.ts';
 import { InvalidUrlClientError, NonHttpUrlClientError } from './exceptions.ts';
-import {
-  contextManager,
-  type ContextBody,
-  isWeb,
-  ownOptions,
-  type RequestContextManager,
-} from './helpers.ts';
+import { contextManager, type ContextBody, isWeb, type RequestContextManager } from './helpers.ts';
 import { type HttpVersion, HttpVersion11 } from './http-writer.ts';
 import { CIMultiDict, type LooseHeaders } from './multidict.ts';
+import { ownOptions } from './options.ts';
 import type { AnyTraceConfig } from './tracing.ts';
 import { type WSConnectOptions, wsConnect } from './websocket-connect.ts';
 
@@ -82,10 +84,10 @@ export class ClientSession {
   /**
    * @param baseUrl - what relative URLs are resolved against; its path must end in a slash.
    * @throws RuntimeError without a running loop, or if the connector is of another one; RangeError for a base URL
-   *   that is not absolute, or without the slash.
+   *   that is not absolute, or without the slash; TypeError for an unknown option.
    */
   constructor(baseUrl?: string | URL | null, given: SessionOptions = {}) {
-    const options = ownOptions(given);
+    const options = ownOptions(given, SESSION_OPTIONS);
     this.#loop = requireLoop();
     this.#baseUrl = baseUrl === null || baseUrl === undefined ? null : parseBaseUrl(baseUrl);
     this.headers = new CIMultiDict(options.headers);
@@ -141,7 +143,7 @@ export class ClientSession {
   /**
    * Make a request. Awaiting it gives the response when its headers are there; the body is read from that.
    *
-   * @throws (when awaited) RuntimeError if the session is closed; InvalidUrlClientError or NonHttpUrlClientError for a
+   * @throws (when awaited) RuntimeError if the session is closed; TypeError for an unknown option; InvalidUrlClientError or NonHttpUrlClientError for a
    *   URL that is none, or not of the web; ClientConnectorError if no connection can be made; ServerDisconnectedError
    *   or ClientOSError if it is lost; TooManyRedirects; TimeoutError (ConnectionTimeoutError, SocketTimeoutError).
    *
@@ -360,14 +362,6 @@ const makeRequest = /* @__PURE__ */ contextManager(
   (response, body) => response._run(body),
 );
 
-/** Options of a request without a session. */
-export interface SingleRequestOptions extends RequestOptions {
-  /** Stays open. */
-  connector?: BaseConnector | null | undefined;
-  /** Default 1.1. */
-  version?: HttpVersion | undefined;
-}
-
 /**
  * Make one request, with a session of its own that is closed with the response. Programs that make several are better
  * off with a session, which keeps connections and cookies.
@@ -394,7 +388,7 @@ export function request(
 const requestOnce = /* @__PURE__ */ contextManager(
   'request',
   function* (method: string, url: string | URL, options: SingleRequestOptions): Gen<ClientResponse> {
-    const { connector = null, version } = options;
+    const { connector = null, version, ...rest } = ownOptions(options, SINGLE_REQUEST_OPTIONS);
     const session = new ClientSession(null, {
       // It keeps nothing, so that nothing is left when the response is closed.
       connector: connector ?? new TCPConnector({ forceClose: true }),
@@ -402,7 +396,7 @@ const requestOnce = /* @__PURE__ */ contextManager(
       version,
     });
     try {
-      const response = yield* session.request(method, url, options);
+      const response = yield* session.request(method, url, rest);
       session.detach();
       return response;
     } finally {

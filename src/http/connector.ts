@@ -13,6 +13,7 @@ import { Connection } from './connection.ts';
 import { type ConnectionKey, nameOf, type SslOption } from './connection-key.ts';
 import type { Channel, Engine } from './engine.ts';
 import { ConnectionTimeoutError } from './exceptions.ts';
+import { checkOptions, optionNames, ownOptions } from './options.ts';
 import { connectorClosed, type Destination, Pool } from './pool.ts';
 import { authorizeForProxy } from './proxy.ts';
 import { sendTraces, type Trace } from './tracing.ts';
@@ -34,6 +35,22 @@ export interface BaseConnectorOptions {
   /** A `keepaliveTimeout` of more seconds than this ends on a full second of the loop's clock. Default 5. */
   timeoutCeilThreshold?: number | undefined;
 }
+
+/** What all connectors take. */
+export const CONNECTOR_OPTIONS = {
+  keepaliveTimeout: true,
+  forceClose: true,
+  limit: true,
+  limitPerHost: true,
+  enableCleanupClosed: true,
+  timeoutCeilThreshold: true,
+} as const;
+
+interface CloseOptions {
+  abortSsl?: boolean | undefined;
+}
+
+const CLOSE_OPTIONS = /* @__PURE__ */ optionNames<CloseOptions>('BaseConnector.close', { abortSsl: true });
 
 /** Loaded at the first connection: undici takes 50 ms. */
 let engine: Engine | null = null;
@@ -70,8 +87,9 @@ export abstract class BaseConnector {
   readonly forceClose: boolean;
   /** @internal */ readonly _pool: Pool;
 
-  /** @throws RuntimeError without a running loop; RangeError for options that contradict each other. */
-  constructor(options: BaseConnectorOptions = {}) {
+  /** @throws RuntimeError without a running loop; RangeError for options that contradict each other; TypeError for unknown ones. */
+  constructor(given: BaseConnectorOptions = {}) {
+    const options = ownOptions(given, optionNames<BaseConnectorOptions>(new.target.name, CONNECTOR_OPTIONS));
     const { keepaliveTimeout, forceClose = false, limit = 100, limitPerHost = 0 } = options;
     if (forceClose && keepaliveTimeout !== undefined && keepaliveTimeout !== null) {
       throw new RangeError('keepaliveTimeout cannot be set if forceClose is true');
@@ -134,7 +152,8 @@ export abstract class BaseConnector {
    *
    * Source: aiohttp 3.14 `BaseConnector.close`.
    */
-  close(options: { abortSsl?: boolean | undefined } = {}): Coroutine<void> {
+  close(options: CloseOptions = {}): Coroutine<void> {
+    checkOptions(options, CLOSE_OPTIONS);
     return closeConnector(this, options.abortSsl ?? false);
   }
 

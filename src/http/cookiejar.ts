@@ -10,6 +10,7 @@ import {
   quoteValue,
   SimpleCookie,
 } from './cookies.ts';
+import { optionNames, ownOptions } from './options.ts';
 import { canonicalDomain, isPublicSuffix, parseExpires } from './rfc6265.ts';
 
 /** Options of a `CookieJar`. */
@@ -27,6 +28,15 @@ export interface CookieJarOptions {
   /** Characters that name and value of a host's cookie may have together; longer ones are ignored. Default 4096. */
   maxCookieSize?: number | undefined;
 }
+
+const OPTIONS = /* @__PURE__ */ optionNames<CookieJarOptions>('CookieJar', {
+  unsafe: true,
+  quoteCookie: true,
+  treatAsSecureOrigin: true,
+  maxCookies: true,
+  maxCookiesPerDomain: true,
+  maxCookieSize: true,
+});
 
 /** Where a cookie goes. */
 interface Scope {
@@ -88,8 +98,10 @@ export class CookieJar extends AbstractCookieJar {
   #nextExpiry = Number.POSITIVE_INFINITY;
   #uses = 0;
 
-  constructor(options: CookieJarOptions = {}) {
+  /** @throws TypeError for unknown options. */
+  constructor(given: CookieJarOptions = {}) {
     super();
+    const options = ownOptions(given, OPTIONS);
     this.unsafe = options.unsafe ?? false;
     this.quoteCookie = options.quoteCookie ?? true;
     this.#secureOrigins = originsOf(options.treatAsSecureOrigin ?? null);

@@ -5,6 +5,7 @@ import { type DispositionOptions, safeHeader } from './content-disposition.ts';
 import { notSerializable, urlencode } from './form-urlencoded.ts';
 import { isPlainObject } from './helpers.ts';
 import { MultipartWriter } from './multipart-writer.ts';
+import { checkOptions, optionNames } from './options.ts';
 import { BytesPayload, getPayload, Payload } from './payload.ts';
 import { isBytesLike } from './payload-bytes.ts';
 import { AsyncIterableType } from './payload-iterable.ts';
@@ -18,6 +19,18 @@ export interface FieldOptions {
   /** Makes the form multipart, and has no other effect. Deprecated in aiohttp. */
   contentTransferEncoding?: string | null;
 }
+
+const FIELD_OPTIONS = /* @__PURE__ */ optionNames<FieldOptions>('FormData.addField', {
+  contentType: true,
+  filename: true,
+  contentTransferEncoding: true,
+});
+
+interface FormOptions {
+  defaultToMultipart?: boolean;
+}
+
+const FORM_OPTIONS = /* @__PURE__ */ optionNames<FormOptions>('FormData', { defaultToMultipart: true });
 
 interface Field {
   readonly name: string;
@@ -56,11 +69,12 @@ export class FormData {
     fields: unknown = [],
     quoteFields = true,
     charset: string | null = null,
-    { defaultToMultipart = false }: { defaultToMultipart?: boolean } = {},
+    options: FormOptions = {},
   ) {
+    checkOptions(options, FORM_OPTIONS);
     this.#quoteFields = quoteFields;
     this.#charset = charset;
-    this.#isMultipart = defaultToMultipart;
+    this.#isMultipart = options.defaultToMultipart ?? false;
     if (Array.isArray(fields)) this.addFields(...(fields as unknown[]));
     else if (isPlainObject(fields)) this.addFields(...Object.entries(fields));
     else this.addFields(fields);
@@ -82,6 +96,7 @@ export class FormData {
    */
   addField(name: string, value: unknown, options: FieldOptions = {}): void {
     if (typeof name !== 'string') throw new TypeError(`name must be an instance of str. Got: ${repr(name)}`);
+    checkOptions(options, FIELD_OPTIONS);
     const contentType = checkText(options.contentType, 'contentType');
     const given = checkText(options.filename, 'filename');
     const transferEncoding = checkText(options.contentTransferEncoding, 'contentTransferEncoding');

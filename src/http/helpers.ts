@@ -1,7 +1,6 @@
 /** Small things that several modules of the client need. Counterpart: `aiohttp/helpers.py`. */
 import type { BaseEventLoop } from '../core/base-events.ts';
 import { coroutine, methodCoroutine } from '../core/coroutines.ts';
-import { typeName } from '../core/format-helpers.ts';
 import type { Future } from '../core/futures.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 
@@ -59,19 +58,6 @@ export interface ETag {
   readonly value: string;
   /** Whether it stands for what means the same, rather than for the same bytes. */
   readonly isWeak: boolean;
-}
-
-/** Objects without anything inherited, which V8 lays out as it does other instances. */
-const Bare = function () {} as unknown as new <T>() => T;
-Bare.prototype = Object.create(null) as object;
-
-/** The options that are an object's own: what somebody puts into `Object.prototype` is none. */
-export function ownOptions<T extends object>(options: T): T {
-  // A body in their place would not be sent.
-  if (typeof options !== 'object') {
-    throw new TypeError(`options must be an object such as { timeout: 5 }, got ${typeName(options)}`);
-  }
-  return Object.assign(new Bare<T>(), options);
 }
 
 /** Whether `value` is an object of no class. */

@@ -9,11 +9,16 @@ export { BasicAuth, encodeBasicAuth } from './auth.ts';
 export type { BodyIterator } from './body-iterator.ts';
 export { type BodyPartOptions, BodyPartReader } from './body-part-reader.ts';
 export { ChainMapProxy } from './chain-map-proxy.ts';
-export { ClientSession, request, type SingleRequestOptions } from './client.ts';
+export { ClientSession, request } from './client.ts';
 export { DigestAuthMiddleware } from './client-middleware-digest-auth.ts';
 export { type RetryInfo, RetryMiddleware, type RetryOptions } from './client-middleware-retry.ts';
 export type { ClientHandlerType, ClientMiddleware, ClientMiddlewareType } from './client-middlewares.ts';
-export type { RaiseForStatus, RequestOptions, SessionOptions } from './client-options.ts';
+export type {
+  RaiseForStatus,
+  RequestOptions,
+  SessionOptions,
+  SingleRequestOptions,
+} from './client-options.ts';
 export { ClientRequest, type ClientRequestOptions, type RequestInfo } from './client-request.ts';
 export {
   ClientResponse,

@@ -4,9 +4,9 @@ import type { Coroutine, Gen } from '../core/types.ts';
 import type { AbstractStreamWriter } from './abc.ts';
 import { encodeText } from './charsets.ts';
 import { contentDispositionHeader, type DispositionOptions, safeHeader } from './content-disposition.ts';
-import { ownOptions } from './helpers.ts';
 import { guessFileType } from './mimetypes.ts';
 import { CIMultiDict, type LooseHeaders } from './multidict.ts';
+import { ownOptions } from './options.ts';
 
 /** What is known of a body beside its value. */
 export interface PayloadOptions {

@@ -6,6 +6,7 @@ import type { Coroutine, Gen } from '../core/types.ts';
 import { resolve } from '../io/resolve.ts';
 import type { AbstractResolver, ResolveResult } from './abc.ts';
 import { waitOutside } from './helpers.ts';
+import { checkOptions, optionNames } from './options.ts';
 
 type Family = 0 | 4 | 6;
 
@@ -52,6 +53,8 @@ export interface AsyncResolverOptions {
   nameservers?: readonly string[] | undefined;
 }
 
+const OPTIONS = /* @__PURE__ */ optionNames<AsyncResolverOptions>('AsyncResolver', { nameservers: true });
+
 /**
  * Asks name servers by itself, without threads and without the hosts file: Node's `dns.promises.Resolver`, in place of
  * aiodns.
@@ -64,6 +67,7 @@ export class AsyncResolver implements AbstractResolver {
   #isClosed = false;
 
   constructor(options: AsyncResolverOptions = {}) {
+    checkOptions(options, OPTIONS);
     this.#nameservers = options.nameservers;
   }
 

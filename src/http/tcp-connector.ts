@@ -12,11 +12,12 @@ import type { AbstractResolver, ResolveResult } from './abc.ts';
 import type { ClientRequest } from './client-request.ts';
 import { type ClientTimeout, within } from './client-timeout.ts';
 import type { SslOption } from './connection-key.ts';
-import { BaseConnector, type BaseConnectorOptions } from './connector.ts';
+import { BaseConnector, type BaseConnectorOptions, CONNECTOR_OPTIONS } from './connector.ts';
 import { dnsError, socketError } from './connector-errors.ts';
 import { LookUps } from './dns-cache.ts';
 import { ClientConnectorError, ClientProxyConnectionError, ServerFingerprintMismatch } from './exceptions.ts';
 import { Fingerprint } from './fingerprint.ts';
+import { optionNames, ownOptions } from './options.ts';
 import { connectorClosed } from './pool.ts';
 import { openTunnel } from './proxy.ts';
 import { DefaultResolver } from './resolver.ts';
@@ -48,6 +49,20 @@ export interface TCPConnectorOptions extends BaseConnectorOptions {
   socketFactory?: SocketFactoryType | null | undefined;
 }
 
+const TCP_OPTIONS = /* @__PURE__ */ optionNames<TCPConnectorOptions>('TCPConnector', {
+  ...CONNECTOR_OPTIONS,
+  ssl: true,
+  useDnsCache: true,
+  ttlDnsCache: true,
+  dnsCacheMaxSize: true,
+  family: true,
+  localAddr: true,
+  resolver: true,
+  happyEyeballsDelay: true,
+  interleave: true,
+  socketFactory: true,
+});
+
 /** Where a connection leads: the origin of a request, or its proxy. */
 interface Target extends TlsTarget {
   readonly port: number;
@@ -60,7 +75,7 @@ interface Target extends TlsTarget {
 /**
  * Connections over TCP, with TLS or without, directly or through a proxy.
  *
- * @throws TypeError for what is no `ssl` option; RuntimeError without a running loop.
+ * @throws TypeError for what is no `ssl` option, and for unknown options; RuntimeError without a running loop.
  *
  * Source: aiohttp 3.14 `aiohttp.TCPConnector`.
  */
@@ -78,23 +93,34 @@ export class TCPConnector extends BaseConnector {
   readonly #socketFactory: SocketFactoryType | null;
 
   constructor(options: TCPConnectorOptions = {}) {
-    const ssl = checkSsl(options.ssl);
-    super(options);
-    const { useDnsCache = true, ttlDnsCache = 10, dnsCacheMaxSize = 1000, family = 0 } = options;
-    const { happyEyeballsDelay = 0.25 } = options;
+    const {
+      ssl: givenSsl,
+      useDnsCache = true,
+      ttlDnsCache = 10,
+      dnsCacheMaxSize = 1000,
+      family = 0,
+      localAddr,
+      resolver: givenResolver,
+      happyEyeballsDelay = 0.25,
+      interleave,
+      socketFactory,
+      ...ofAll
+    } = ownOptions(options, TCP_OPTIONS);
+    const ssl = checkSsl(givenSsl);
+    super(ofAll);
     this.ssl = ssl;
     this.family = family;
     this.useDnsCache = useDnsCache;
     const ttl = ttlDnsCache === null ? null : toSeconds(ttlDnsCache, 'ttlDnsCache');
     const cache = useDnsCache ? { ttl, maxSize: dnsCacheMaxSize } : null;
-    const resolver = options.resolver ?? new DefaultResolver();
-    this.#ownResolver = resolver === options.resolver ? null : resolver;
+    const resolver = givenResolver ?? new DefaultResolver();
+    this.#ownResolver = resolver === givenResolver ? null : resolver;
     this.#lookUps = new LookUps(this._loop, resolver, family, cache);
-    this.#localAddr = options.localAddr ?? null;
+    this.#localAddr = localAddr ?? null;
     this.#happyEyeballsDelay =
       happyEyeballsDelay === null ? null : toSeconds(happyEyeballsDelay, 'happyEyeballsDelay');
-    this.#interleave = options.interleave ?? null;
-    this.#socketFactory = options.socketFactory ?? null;
+    this.#interleave = interleave ?? null;
+    this.#socketFactory = socketFactory ?? null;
   }
 
   /** The addresses that are remembered, by `host:port`. A copy. */

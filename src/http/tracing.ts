@@ -1,6 +1,7 @@
 /** What goes on in a session, told to whoever wants to know. Counterpart: `aiohttp/tracing.py`, with `aiosignal`. */
 import { inlineBody } from '../core/coroutines.ts';
 import { RuntimeError } from '../core/exceptions.ts';
+import { repr } from '../core/format-helpers.ts';
 import type { Gen } from '../core/types.ts';
 import type { ClientSession } from './client.ts';
 import type { ClientResponse } from './client-response.ts';
@@ -198,7 +199,14 @@ export class TraceConfig<C = Record<string, unknown>> {
   readonly onDnsCacheMiss = new Signal<TraceDnsCacheMissParams, C>();
   readonly #factory: (options: { traceRequestCtx: unknown }) => C;
 
+  /** @throws TypeError for what is no function. */
   constructor(traceConfigCtxFactory?: (options: { traceRequestCtx: unknown }) => C) {
+    if (traceConfigCtxFactory && typeof traceConfigCtxFactory !== 'function') {
+      throw new TypeError(
+        `traceConfigCtxFactory must be a function, got ${repr(traceConfigCtxFactory)}: ` +
+          'callbacks are added by config.onRequestStart.append(callback)',
+      );
+    }
     this.#factory = traceConfigCtxFactory ?? (({ traceRequestCtx }) => ({ traceRequestCtx }) as C);
   }
 

@@ -10,6 +10,7 @@ import { type ClientWebSocketResponse, ClientWSTimeout } from './client-ws.ts';
 import type { SslOption } from './connector.ts';
 import { contextManager, type RequestContextManager } from './helpers.ts';
 import type { LooseHeaders } from './multidict.ts';
+import { optionNames, ownOptions } from './options.ts';
 import type { Query } from './query.ts';
 import { createDeflate } from './websocket-deflate.ts';
 import { checkAnswer, handshakeError, makeOffer, type WebSocketOffer } from './websocket-handshake.ts';
@@ -55,6 +56,27 @@ export interface WSConnectOptions<DecodeText extends boolean = true> {
   decodeText?: DecodeText | undefined;
 }
 
+const OPTIONS = /* @__PURE__ */ optionNames<WSConnectOptions<boolean>>('ClientSession.wsConnect', {
+  method: true,
+  protocols: true,
+  timeout: true,
+  autoclose: true,
+  autoping: true,
+  heartbeat: true,
+  auth: true,
+  origin: true,
+  params: true,
+  headers: true,
+  proxy: true,
+  proxyAuth: true,
+  proxyHeaders: true,
+  ssl: true,
+  serverHostname: true,
+  compress: true,
+  maxMsgSize: true,
+  decodeText: true,
+});
+
 const DEFAULT_WS_CLIENT_TIMEOUT = new ClientWSTimeout();
 
 /** Bytes of a message that the parser can count. */
@@ -63,8 +85,9 @@ const MAX_MSG_SIZE = 2 ** 31 - 1;
 function* wsConnectTo(
   session: ClientSession,
   url: string | URL,
-  options: WSConnectOptions<boolean>,
+  given: WSConnectOptions<boolean>,
 ): Gen<ClientWebSocketResponse<boolean>> {
+  const options = ownOptions(given, OPTIONS);
   const { method = 'GET', protocols = [], origin = null, compress = 0, headers } = options;
   const offer = makeOffer(headers, [...protocols], origin, compress);
   const library = loadedLibrary() ?? (yield* fromPromise(loadLibrary()));

@@ -6,15 +6,21 @@ import { Readable } from 'node:stream';
 import { describe, it } from 'node:test';
 import { run } from 'asyncio-ts';
 import {
+  AsyncResolver,
   ClientError,
   ClientOSError,
   ClientSession,
   ClientTimeout,
+  ClientWSTimeout,
+  CookieJar,
+  DigestAuthMiddleware,
   FormData,
   InvalidURL,
   request,
   RetryMiddleware,
+  TCPConnector,
   TraceConfig,
+  UnixConnector,
   type RequestOptions,
 } from 'asyncio-ts/http';
 import '../support/leaks.ts';
@@ -68,7 +74,7 @@ describe('arguments of the wrong type', () => {
   it('a limit that is misspelt, or without its name', () => {
     assert.throws(
       () => new ClientTimeout(wrong({ sock_read: 5 })),
-      /^TypeError: ClientTimeout has no limit 'sock_read', but total, connect, sockConnect, sockRead, ceilThreshold$/,
+      /^TypeError: ClientTimeout\(\) got an unexpected keyword argument 'sock_read'\. Did you mean 'sockRead'\?$/,
     );
     assert.throws(
       () => new ClientTimeout(wrong(5)),
@@ -131,6 +137,80 @@ describe('a proxy that is none', () => {
         );
       }));
   }
+});
+
+describe('options that there are not', () => {
+  /** Who says so, what was given, and what was meant. */
+  const rows: [
+    of: string,
+    make: (options: any, session: ClientSession) => unknown,
+    given: string,
+    meant?: string,
+  ][] = [
+    ['ClientSession', (it) => new ClientSession(null, it), 'timout', 'timeout'],
+    ['ClientSession', (it) => new ClientSession(null, it), 'raise_for_status', 'raiseForStatus'],
+    ['ClientSession.request', (it, session) => session.get('', it), 'header', 'headers'],
+    ['ClientSession.request', (it, session) => session.head('', it), 'followRedirects', 'allowRedirects'],
+    ['ClientSession.request', (it, session) => session.post('', it), 'body'],
+    ['ClientSession.request', (it, session) => session.request('GET', '', it), '_upgrad'],
+    ['ClientSession.request', (it, session) => session.get('', it), 'connector'],
+    ['request', (it) => request('GET', 'http://127.0.0.1:1/', it), 'conector', 'connector'],
+    ['request', (it) => request('GET', 'http://127.0.0.1:1/', it), 'headrs', 'headers'],
+    ['ClientSession.wsConnect', (it, session) => session.wsConnect('', it), 'hearbeat', 'heartbeat'],
+    ['TCPConnector', (it) => new TCPConnector(it), 'limitPerHosts', 'limitPerHost'],
+    ['TCPConnector', (it) => new TCPConnector(it), 'verify'],
+    ['UnixConnector', (it) => new UnixConnector('/run/x', it), 'ssl'],
+    ['BaseConnector.close', (it, session) => session.connector?.close(it), 'abort_ssl', 'abortSsl'],
+    ['ClientTimeout', (it) => new ClientTimeout(it), 'Total', 'total'],
+    ['ClientWSTimeout', (it) => new ClientWSTimeout(it), 'close', 'wsClose'],
+    ['CookieJar', (it) => new CookieJar(it), 'quote_cookies', 'quoteCookie'],
+    ['RetryMiddleware', (it) => new RetryMiddleware(it), 'retries'],
+    ['DigestAuthMiddleware', (it) => new DigestAuthMiddleware('a', 'b', it), 'preemtive', 'preemptive'],
+    ['AsyncResolver', (it) => new AsyncResolver(it), 'nameServers', 'nameservers'],
+    ['FormData', (it) => new FormData([], true, null, it), 'charset'],
+    ['FormData.addField', (it) => new FormData().addField('a', 'b', it), 'fileName', 'filename'],
+  ];
+  for (const [of, make, given, meant] of rows) {
+    it(`${of} of '${given}'`, () =>
+      run(async () => {
+        await using session = new ClientSession('http://127.0.0.1:1/');
+        // A keyword is one whatever its value, as in Python.
+        for (const value of [5, undefined]) {
+          await assert.rejects(async () => await make({ [given]: value }, session), {
+            name: 'TypeError',
+            message:
+              `${of}() got an unexpected keyword argument '${given}'` +
+              (meant === undefined ? '' : `. Did you mean '${meant}'?`),
+          });
+        }
+      }));
+  }
+
+  it('ClientResponse.json', () =>
+    run(async () => {
+      await using site = await serve(echo);
+      await using session = new ClientSession(site.url);
+      await session.get('').run((response) =>
+        assert.rejects(async () => await response.json(wrong({ content_type: null })), {
+          message:
+            "ClientResponse.json() got an unexpected keyword argument 'content_type'. Did you mean 'contentType'?",
+        }),
+      );
+    }));
+
+  it('callbacks in place of what makes their context', () => {
+    assert.throws(
+      () => new TraceConfig(wrong({ onRequestStart() {} })),
+      /^TypeError: traceConfigCtxFactory must be a function, got .*: callbacks are added by config\.onRequestStart\.append/,
+    );
+  });
+
+  it('are those of the object itself', () =>
+    run(async () => {
+      await using site = await serve(echo);
+      await using session = new ClientSession(site.url, Object.create({ timout: 5 }) as object);
+      await session.get('', Object.create({ header: 5 }) as object).run((response) => response.read());
+    }));
 });
 
 it('a form of what belongs into JSON', () =>
