@@ -19,7 +19,7 @@ export function encodeBasicAuth(login: string, password = '', encoding = 'utf-8'
 }
 
 /**
- * A name and a password.
+ * A name and a password, which is shown to nobody: `toString`, `util.inspect` and `JSON.stringify` say `***`.
  *
  * Source: aiohttp 3.14 `aiohttp.BasicAuth`.
  */
@@ -86,6 +86,20 @@ export class BasicAuth {
    */
   encode(): string {
     return encodeBasicAuth(this.login, this.password, this.encoding);
+  }
+
+  /** Without the password: what is printed is written down somewhere. */
+  toString(): string {
+    return `BasicAuth(login=${quote(this.login)}, password='***', encoding=${quote(this.encoding)})`;
+  }
+
+  /** Likewise: to keep credentials, write the fields. */
+  toJSON(): { login: string; password: string; encoding: string } {
+    return { login: this.login, password: '***', encoding: this.encoding };
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
   }
 }
 

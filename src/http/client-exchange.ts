@@ -402,7 +402,7 @@ function parseProxy(proxy: string | URL): URL {
     throw new InvalidURL(proxy, null, { cause });
   }
   if (url.protocol === 'http:' || url.protocol === 'https:') return url;
-  // Its password is nobody else's business.
+  // Its password is nobody else's business; without a scheme its name is taken for one.
   const shown = String(proxy).replace(/[^/]*@/, '');
   throw new InvalidURL(shown, 'a proxy is spoken to over http or https, as in http://host:3128');
 }

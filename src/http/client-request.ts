@@ -413,6 +413,15 @@ export class ClientRequest {
   toString(): string {
     return `<ClientRequest ${this.method} ${this.url}>`;
   }
+
+  /** What is logged has none of its credentials. */
+  toJSON(): string {
+    return this.toString();
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
 }
 
 /**

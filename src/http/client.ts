@@ -252,6 +252,10 @@ export class ClientSession {
   }
 
   /** What is logged has none of its credentials. */
+  toJSON(): string {
+    return this.toString();
+  }
+
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString();
   }

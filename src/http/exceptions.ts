@@ -412,20 +412,32 @@ export class TooManyRedirects extends ClientResponseError {
  * Source: aiohttp 3.14 `aiohttp.InvalidURL`.
  */
 export class InvalidURL extends RangeError {
-  /** As it was given. */
+  /** As it was given. One with credentials is not printed with the error, whose text has `***` in their place. */
   readonly url: string | URL;
   /** More about what is wrong, or null. */
   readonly description: string | null;
 
   constructor(url: string | URL, description: string | null = null, options?: ErrorOptions) {
-    super(description === null ? String(url) : `${url} - ${description}`, options);
+    const shown = withoutCredentials(String(url));
+    const isSecret = shown !== String(url);
+    // The host's own error has the URL as a property.
+    super(description === null ? shown : `${shown} - ${description}`, isSecret ? undefined : options);
     this.url = url;
+    if (isSecret) Object.defineProperty(this, 'url', { enumerable: false });
     this.description = description;
   }
 
   static {
     brand(this, 'InvalidURL', markOf('ClientError'));
   }
+}
+
+/** A URL, or what is none, for an error: with `***` in place of name and password. */
+function withoutCredentials(text: string): string {
+  if (!text.includes('@')) return text;
+  if (!URL.canParse(text)) return text.replace(/^([a-z][\w+.-]*:\/\/)?[^]*@/i, '$1***@');
+  const { username, password } = new URL(text);
+  return username === '' && password === '' ? text : text.replace(/^([^/]*\/*)[^/?#]*@/, '$1***@');
 }
 
 /**
@@ -467,6 +479,10 @@ export class InvalidUrlRedirectClientError extends InvalidUrlClientError {
  * Source: aiohttp 3.14 `aiohttp.NonHttpUrlClientError`.
  */
 export class NonHttpUrlClientError extends ClientError {
+  constructor(url: string, options?: ErrorOptions) {
+    super(withoutCredentials(url), options);
+  }
+
   static {
     brand(this, 'NonHttpUrlClientError');
   }

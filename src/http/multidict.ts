@@ -82,16 +82,30 @@ abstract class MultiMapping<V> implements Iterable<[name: string, value: V]> {
     return this.entries();
   }
 
+  /** Credentials in it are shown as `***`. */
   toString(): string {
-    const entries = this._entries.map(({ name, value }) => {
-      return `${quote(name)}: ${typeof value === 'string' ? quote(value) : String(value)}`;
+    const entries = this._entries.map((entry) => {
+      const value = shown(entry);
+      return `${quote(entry.name)}: ${typeof value === 'string' ? quote(value) : String(value)}`;
     });
     return `<${this.constructor.name}(${entries.join(', ')})>`;
+  }
+
+  /** The pairs, with credentials as `***`. */
+  toJSON(): [name: string, value: V | string][] {
+    return this._entries.map((entry) => [entry.name, shown(entry)]);
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString();
   }
+}
+
+const SECRET = new Set(['authorization', 'proxy-authorization']);
+
+/** A value for the eyes of others: of credentials the scheme alone. */
+function shown<V>({ key, value }: Entry<V>): V | string {
+  return typeof value === 'string' && SECRET.has(key) ? value.replace(/^(\S+\s+)?[^]*$/, '$1***') : value;
 }
 
 /**

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { format, inspect } from 'node:util';
 import { BasicAuth, encodeBasicAuth } from 'asyncio-ts/http';
 import '../support/leaks.ts';
 
@@ -35,6 +36,18 @@ describe('BasicAuth', () => {
     assert.equal(new BasicAuth('é', 'b', 'utf-8').encode(), 'Basic w6k6Yg==');
     const { login, password, encoding } = new BasicAuth('a');
     assert.deepEqual([login, password, encoding], ['a', '', 'latin1']);
+  });
+
+  it('shows its password to nobody', () => {
+    const auth = new BasicAuth('a', 'secret');
+    const text = "BasicAuth(login='a', password='***', encoding='latin1')";
+    assert.equal(`${auth}`, text);
+    assert.equal(inspect({ auth }), `{ auth: ${text} }`);
+    assert.equal(format('%o %s', auth, auth), `${text} ${text}`);
+    assert.equal(JSON.stringify(auth), '{"login":"a","password":"***","encoding":"latin1"}');
+    assert.deepEqual(auth, new BasicAuth('a', 'secret'));
+    assert.notDeepEqual(auth, new BasicAuth('a', 'other'));
+    assert.equal(auth.encode(), 'Basic YTpzZWNyZXQ=');
   });
 
   it('refuses names that cannot be sent', () => {

@@ -4,10 +4,12 @@ import { describe, it } from 'node:test';
 import { inspect } from 'node:util';
 import { run } from 'asyncio-ts';
 import {
+  BasicAuth,
   ClientConnectionError,
   ClientConnectorDNSError,
   ClientConnectorError,
   ClientError,
+  type ClientMiddlewareType,
   ClientOSError,
   ClientPayloadError,
   ClientResponseError,
@@ -16,6 +18,7 @@ import {
   InvalidUrlClientError,
   NonHttpUrlClientError,
   ServerDisconnectedError,
+  type RequestOptions,
 } from 'asyncio-ts/http';
 import '../support/leaks.ts';
 import { serve, serveRaw } from './servers.ts';
@@ -259,5 +262,52 @@ describe('what is printed', () => {
       assert.equal(inspect(session), '<ClientSession>');
       await session.close();
       assert.equal(`${session}`, '<ClientSession [closed]>');
+    }));
+
+  it('of a URL that is refused has no credentials', () =>
+    run(async () => {
+      await using session = new ClientSession();
+      const rows: [url: string, options: RequestOptions, shown: string][] = [
+        ['http://ann:secret@/', {}, 'http://***@/'],
+        ['http://ann:sec/ret@host:port/x', {}, 'http://***@host:port/x'],
+        ['ftp://ann:secret@host/', {}, 'ftp://***@host/'],
+        ['ftp://ann@host/@scope/x', {}, 'ftp://***@host/@scope/x'],
+        ['ftp://host/@scope/x', {}, 'ftp://host/@scope/x'],
+        ['http://[', {}, 'http://['],
+        ['http://127.0.0.1:1/', { proxy: 'http://ann:secret@' }, 'http://***@'],
+      ];
+      for (const [url, options, shown] of rows) {
+        const error: unknown = await session.get(url, options).catch((it) => it);
+        assert(error instanceof ClientError);
+        assert.equal(error.message, shown);
+        assert.doesNotMatch(inspect(error, { depth: 10 }) + JSON.stringify(error), /secret|sec.ret/);
+        // Who looks finds them.
+        if (error instanceof InvalidURL) assert.equal(error.url, options.proxy ?? url);
+      }
+    }));
+
+  it('of a request has no credentials', () =>
+    run(async () => {
+      await using site = await serve((_, response) => response.end());
+      const auth = new BasicAuth('ann', 'secret');
+      let requests = 0;
+      const look: ClientMiddlewareType = (request, handler) => {
+        requests++;
+        assert.equal(inspect(request), `<ClientRequest GET ${site.url}>`);
+        assert.equal(JSON.stringify(request), JSON.stringify(`${request}`));
+        return handler(request);
+      };
+      await using session = new ClientSession(null, { auth, proxy: 'http://ann:secret@127.0.0.1:1' });
+      assert.equal(JSON.stringify({ session }), '{"session":"<ClientSession>"}');
+      const proxy = site.url.replace('//', '//ann:secret@');
+      await session.get(site.url, { proxy, middlewares: [look] }).run(({ requestInfo }) => {
+        const { headers } = requestInfo;
+        assert.equal(headers.get('authorization'), auth.encode());
+        const all = inspect(requestInfo, { depth: 10 }) + JSON.stringify(requestInfo) + String(headers);
+        assert.doesNotMatch(all, /secret/);
+        assert(!all.includes(auth.encode().slice('Basic '.length)));
+        assert.equal(all.match(/Basic \*\*\*/g)?.length, 6);
+      });
+      assert.equal(requests, 1);
     }));
 });

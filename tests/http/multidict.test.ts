@@ -150,6 +150,25 @@ describe('CIMultiDict', () => {
     assert.equal(String(new CIMultiDict(null)), '<CIMultiDict()>');
   });
 
+  it('is printed without credentials', () => {
+    const headers = new CIMultiDict({ AUTHORIZATION: 'Basic abc=', 'Proxy-Authorization': 'abc', A: 'b' });
+    headers.add('Authorization', 'Digest username="x",\n response="abc"');
+    const shown = [
+      ['AUTHORIZATION', 'Basic ***'],
+      ['Proxy-Authorization', '***'],
+      ['A', 'b'],
+      ['Authorization', 'Digest ***'],
+    ];
+    assert.equal(
+      `${headers}`,
+      "<CIMultiDict('AUTHORIZATION': 'Basic ***', 'Proxy-Authorization': '***', 'A': 'b', 'Authorization': 'Digest ***')>",
+    );
+    assert.equal(JSON.stringify(headers), JSON.stringify(shown));
+    assert.equal(JSON.stringify(new CIMultiDictProxy(headers)), JSON.stringify(shown));
+    assert.equal(JSON.stringify(new MultiDict<unknown>({ a: 1 })), '[["a",1]]');
+    assert.equal(headers.get('authorization'), 'Basic abc=');
+  });
+
   it('has copies that go their own ways', () => {
     const headers = small();
     const copy = new CIMultiDict(headers);
