@@ -56,9 +56,9 @@ export function parseCookieHeader(header: string): [name: string, cookie: Morsel
     // Not a pair: whatever stands on both sides of the equals sign, up to the semicolon.
     const semicolon = header.indexOf(';', i);
     const end = semicolon < 0 ? header.length : semicolon;
-    const equals = header.indexOf('=', i);
-    if (equals >= 0 && equals < end)
-      add(header.slice(i, equals).trim(), header.slice(equals + 1, end).trim());
+    const text = header.slice(i, end);
+    const equals = text.indexOf('=');
+    if (equals >= 0) add(text.slice(0, equals).trim(), text.slice(equals + 1).trim());
     i = end + 1;
   }
   if (illegal.length > 0) logger.debug(`Cannot load cookie. Illegal cookie names: ${listNames(illegal)}`);

@@ -11,7 +11,7 @@ import {
   SimpleCookie,
 } from './cookies.ts';
 import { optionNames, ownOptions } from './options.ts';
-import { canonicalDomain, isPublicSuffix, parseExpires } from './rfc6265.ts';
+import { canonicalDomain, isPublicSuffix, MAX_NAME, parseExpires } from './rfc6265.ts';
 
 /** Options of a `CookieJar`. */
 export interface CookieJarOptions {
@@ -150,11 +150,12 @@ export class CookieJar extends AbstractCookieJar {
   updateCookies(cookies: LooseCookies, responseUrl?: URL): void {
     const from = this.#placeOf(responseUrl);
     if (!this.unsafe && from.host !== null && isIpAddress(from.host)) return;
+    const grown = new Set<string>();
     for (const [name, value] of pairsOf(cookies)) {
       const morsel = value instanceof Morsel ? value.copy() : toMorsel(name, value);
-      this.#take(name, morsel, from, null);
+      this.#take(name, morsel, from, null, grown);
     }
-    this.#expire();
+    this.#evict(grown);
   }
 
   /**
@@ -177,7 +178,9 @@ export class CookieJar extends AbstractCookieJar {
       return cookies;
     }
     // com, example.com, www.example.com: the later ones replace those of the same name.
-    for (let dot = host.lastIndexOf('.'); dot > 0; dot = host.lastIndexOf('.', dot - 1)) {
+    // A server may have sent us to a host of thousands of labels: nobody has a domain of that many.
+    const first = Math.max(host.length - MAX_NAME - 1, 1);
+    for (let dot = host.lastIndexOf('.'); dot >= first; dot = host.lastIndexOf('.', dot - 1)) {
       if (dot < host.length - 1) this.#collect(host.slice(dot + 1), to, cookies);
     }
     this.#collect(host, to, cookies);
@@ -227,11 +230,12 @@ export class CookieJar extends AbstractCookieJar {
   load(filePath: string | URL): void {
     const entries = readCookies(filePath);
     this.clear();
+    const grown = new Set<string>();
     for (const { domain, name, morsel, expires } of entries) {
       if (!this.unsafe && isIpAddress(domain)) continue;
-      this.#take(name, morsel, { host: domain || null, path: '/', isSecure: true }, expires);
+      this.#take(name, morsel, { host: domain || null, path: '/', isSecure: true }, expires, grown);
     }
-    this.#expire();
+    this.#evict(grown);
   }
 
   #placeOf(url: URL | undefined): Place {
@@ -242,8 +246,13 @@ export class CookieJar extends AbstractCookieJar {
     return { host: hostOf(url), path: decodePath(url.pathname), isSecure };
   }
 
-  /** Keep a cookie that `from` has set, if it may. @param expires - when, if that is known. */
-  #take(name: string, morsel: Morsel, from: Place, expires: number | null): void {
+  /**
+   * Keep a cookie that `from` has set, if it may.
+   *
+   * @param expires - when, if that is known.
+   * @param grown - gets the domain if a host has one more there now; then `#evict` is due.
+   */
+  #take(name: string, morsel: Morsel, from: Place, expires: number | null, grown: Set<string>): void {
     const { host } = from;
     if (host !== null && name.length + morsel.codedValue.length > this.#maxSize) return;
     const { attributes } = morsel;
@@ -265,7 +274,7 @@ export class CookieJar extends AbstractCookieJar {
       sent: null,
       used: ++this.#uses,
     };
-    if (this.#put(kept, from.isSecure || host === null) && host !== null) this.#evict(scope.domain);
+    if (this.#put(kept, from.isSecure || host === null) && host !== null) grown.add(scope.domain);
   }
 
   /** Returns whether there is one more now. */
@@ -280,14 +289,26 @@ export class CookieJar extends AbstractCookieJar {
     return old === undefined;
   }
 
-  /** Let go of the cookies that are too many. */
-  #evict(domain: string): void {
+  /**
+   * Let go of the cookies that have expired, and of those that are too many: of each domain in `grown`, and in all. After
+   * all that came at once, since a look at each cookie of a domain for each that comes is thousands of times as much.
+   */
+  #evict(grown: ReadonlySet<string>): void {
     this.#expire();
-    const there = [...this.#all(domain)];
-    if (there.length > this.#maxPerDomain) this.#remove(leastUsed(there));
-    if (this.#size <= this.#maxCookies) return;
-    const ofHosts = [...this.#all()].filter((kept) => kept.domain !== '');
-    if (ofHosts.length > this.#maxCookies) this.#remove(leastUsed(ofHosts));
+    for (const domain of grown) this.#trim(this.#all(domain), this.#maxPerDomain);
+    if (grown.size === 0 || this.#size <= this.#maxCookies) return;
+    this.#trim(
+      [...this.#all()].filter((kept) => kept.domain !== ''),
+      this.#maxCookies,
+    );
+  }
+
+  /** Let those go that were unused for longest, but for `most`. */
+  #trim(cookies: Iterable<Kept>, most: number): void {
+    const there = [...cookies];
+    if (there.length <= most) return;
+    there.sort((a, b) => a.used - b.used);
+    for (const kept of there.slice(0, there.length - most)) this.#remove(kept);
   }
 
   #remove({ domain, path, name }: Kept): void {
@@ -443,10 +464,6 @@ function expiryOf({ attributes }: Morsel): number {
   const time = expires === undefined ? null : parseExpires(String(expires));
   if (time === null) attributes.delete('expires');
   return time ?? Number.POSITIVE_INFINITY;
-}
-
-function leastUsed(cookies: readonly Kept[]): Kept {
-  return cookies.reduce((least, kept) => (kept.used < least.used ? kept : least));
 }
 
 function getOrMake<V>(map: Map<string, Map<string, V>>, key: string): Map<string, V> {

@@ -17,18 +17,20 @@ export class BadContentDispositionParam extends Error {
 const MAX_WARNINGS = 100;
 const warned = new Set<string>();
 
-function warn(warning: Error): void {
-  const text = String(warning);
-  if (warned.size >= MAX_WARNINGS || warned.has(text)) return;
-  warned.add(text);
-  logger.warning(text);
+function warn(Warning: new (text: string) => Error, about: string): void {
+  if (warned.size >= MAX_WARNINGS) return;
+  // A header may be nothing but one mistake, and an error is dear to make.
+  const key = `${Warning.name}: ${about}`;
+  if (warned.has(key)) return;
+  warned.add(key);
+  logger.warning(String(new Warning(about)));
 }
 
 /** A header as it was understood. */
 type Parsed = [type: string | null, parameters: Record<string, string>];
 
 function bad(header: string): Parsed {
-  warn(new BadContentDispositionHeader(header));
+  warn(BadContentDispositionHeader, header);
   return [null, noParameters()];
 }
 
@@ -85,10 +87,13 @@ export function parseContentDisposition(header: string | null): Parsed {
   const type = first.trim();
   if (!isToken(type)) return bad(header);
   const parameters = noParameters();
+  let isEmptySeen = false;
   for (let i = 0; i < items.length; i++) {
     const item = items[i] as string;
     if (item === '') {
-      warn(new BadContentDispositionHeader(header));
+      // Once, since each time would cost as much as the header is long.
+      if (!isEmptySeen) warn(BadContentDispositionHeader, header);
+      isEmptySeen = true;
       continue;
     }
     const equals = item.indexOf('=');
@@ -118,7 +123,7 @@ export function parseContentDisposition(header: string | null): Parsed {
         return bad(header);
       }
     }
-    if (text === null) warn(new BadContentDispositionParam(item));
+    if (text === null) warn(BadContentDispositionParam, item);
     else parameters[name] = text;
   }
   return [type.toLowerCase(), parameters];

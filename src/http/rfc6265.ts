@@ -11,11 +11,15 @@ function toughCookie(): typeof ToughCookie {
   return loaded;
 }
 
+/** How many characters a name in the DNS can have. */
+export const MAX_NAME = 253;
+
 /** A domain as it is compared: without its leading dot, in lower case and in ASCII. One that ends in a dot is none. */
 export function canonicalDomain(domain: string): string {
   if (domain === '' || domain.endsWith('.')) return '';
   const plain = (domain.startsWith('.') ? domain.slice(1) : domain).toLowerCase();
-  return domainToASCII(plain) || plain;
+  // That takes the square of a long name's time, and no host has one.
+  return plain.length > MAX_NAME ? plain : domainToASCII(plain) || plain;
 }
 
 /** Whether anybody can have a name below this domain, as with `com`, `co.uk` and `github.io`: it is nobody's. */

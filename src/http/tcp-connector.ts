@@ -288,8 +288,9 @@ const createConnection = coroutine(function* createConnection(
   return yield* connector._create(request, traces, timeout);
 });
 
-// Names may end in one dot, which says that they are complete.
-const withoutDoubleDots = (host: string): string => host.replace(/\.{2,}$/, '.');
+// Names may end in one dot, which says that they are complete. A server may send us to a name of thousands of dots: none
+// but the first of a row begins a match.
+const withoutDoubleDots = (host: string): string => host.replace(/(?<!\.)\.{2,}$/, '.');
 
 function isWorthAnotherAddress(error: unknown): boolean {
   return (
