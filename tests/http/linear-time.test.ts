@@ -99,13 +99,14 @@ describe('cookies', () => {
       quietly(() => parseSetCookieHeaders([text]));
       quietly(() => parseCookieHeader(text));
     }
-    assert.equal(parseCookieHeader(`${many(';')}a=1`).length, 1);
+    // To look for a character is so quick that it takes more of them.
+    assert.equal(parseCookieHeader(`${many(';').repeat(8)}a=1`).length, 1);
   });
 
   it('in a jar', () => {
     const jar = new CookieJar();
     const url = new URL('http://example.com/');
-    const name = ideographs(2 ** 15);
+    const name = ideographs(2 ** 18);
     jar.updateCookies({ everywhere: '1' });
     jar.updateCookies(new SimpleCookie('a=1'), url);
     for (const value of [many('.'), many('a.'), many('1:'), many('%'), name]) {
