@@ -92,6 +92,7 @@ export class Exchange {
     this.#skipAutoHeaders = session._mergeSkipped(options.skipAutoHeaders);
     const proxy = options.proxy ?? session._proxy;
     this.#proxy = proxy === null ? null : parseProxy(proxy);
+    if (proxy !== null && !this.#connector._takesProxies) throw proxyless(this.#connector);
     // None of the session's, which are for the origins: the proxy must not learn their secrets.
     this.#proxyHeaders = options.proxyHeaders ? new CIMultiDict(options.proxyHeaders) : null;
     this.#limits = toClientTimeout(options.timeout, session.timeout);
@@ -211,7 +212,7 @@ export class Exchange {
     const cookies = this.#allCookies();
     let proxy = this.#proxy;
     let proxyAuth = options.proxyAuth ?? session._proxyAuth;
-    if (proxy === null && session.trustEnv) {
+    if (proxy === null && session.trustEnv && this.#connector._takesProxies) {
       const found = getEnvProxyForUrl(this.#url);
       proxy = found?.proxy ?? null;
       proxyAuth = found?.proxyAuth ?? null;
@@ -405,6 +406,10 @@ function parseProxy(proxy: string | URL): URL {
   // Its password is nobody else's business; without a scheme its name is taken for one.
   const shown = String(proxy).replace(/[^/]*@/, '');
   throw new InvalidURL(shown, 'a proxy is spoken to over http or https, as in http://host:3128');
+}
+
+function proxyless({ constructor: { name } }: BaseConnector): RangeError {
+  return new RangeError(`a ${name} reaches its server by a path: proxy cannot be set`);
 }
 
 function withoutCredentials(url: URL): URL {

@@ -118,6 +118,11 @@ export abstract class BaseConnector {
     return this._pool.isClosed;
   }
 
+  /** @internal Whether it can go through a proxy. */
+  get _takesProxies(): boolean {
+    return true;
+  }
+
   /** @internal */
   get _loop(): BaseEventLoop {
     return this._pool.loop;

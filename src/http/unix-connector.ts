@@ -27,6 +27,11 @@ abstract class PathConnector extends BaseConnector {
     this.path = path;
   }
 
+  /** @internal There is no host that a proxy could be asked for. */
+  override get _takesProxies(): boolean {
+    return false;
+  }
+
   override _createConnection(
     request: ClientRequest,
     _traces: readonly Trace[],
@@ -67,7 +72,8 @@ const connectToPath = coroutine(function* createConnection(
 
 /**
  * Connections over one Unix socket: `new UnixConnector('/run/docker.sock')`. The host of a URL is told to the server and
- * is otherwise of no account; with `https` the connection is encrypted.
+ * is otherwise of no account; with `https` the connection is encrypted. There are no proxies: those of the environment are
+ * passed over.
  *
  * @throws (when used) UnixClientConnectorError if nobody answers at the path.
  *

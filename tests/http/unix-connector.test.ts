@@ -78,6 +78,32 @@ describe('UnixConnector', () => {
       assert.deepEqual(statuses, Array(10).fill(200));
     }));
 
+  it('passes proxies of the environment over, and refuses others', () =>
+    run(async () => {
+      await using site = await UnixSite.open(echo);
+      const connector = new UnixConnector(site.path);
+      await using session = new ClientSession(null, { connector, trustEnv: true });
+      const before = process.env['http_proxy'];
+      process.env['http_proxy'] = 'http://ann:secret@127.0.0.1:1';
+      try {
+        const answer = await session.get('http://docker/info').run((response) => response.json<Echo>());
+        assert.equal(answer?.url, '/info');
+        assert.equal(answer?.headers['proxy-authorization'], undefined);
+      } finally {
+        if (before === undefined) delete process.env['http_proxy'];
+        else process.env['http_proxy'] = before;
+      }
+      const refusal = {
+        name: 'RangeError',
+        message: 'a UnixConnector reaches its server by a path: proxy cannot be set',
+      };
+      const proxy = 'http://127.0.0.1:1';
+      await assert.rejects(async () => await session.get('http://docker/', { proxy }), refusal);
+      await assert.rejects(async () => await session.wsConnect('http://docker/', { proxy }), refusal);
+      await using proxied = new ClientSession(null, { connector, connectorOwner: false, proxy });
+      await assert.rejects(async () => await proxied.get('http://docker/'), refusal);
+    }));
+
   it('encrypts for https', () =>
     run(async () => {
       await using site = await UnixSite.open(echo, true);
