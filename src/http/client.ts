@@ -215,10 +215,10 @@ export class ClientSession {
   }
 
   /**
-   * Close the connections, those in use too: requests that run fail. Waits until the sockets are closed. Again:
-   * nothing happens.
+   * Close the connections, those in use too: requests that run fail. Waits until the sockets are closed; for a peer that
+   * does not read, 2 seconds at most. Again: nothing happens.
    *
-   * Cancellation: they are closed all the same.
+   * Cancellation: they are closed at once.
    *
    * Source: aiohttp 3.14 `ClientSession.close`.
    */

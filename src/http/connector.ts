@@ -149,11 +149,11 @@ export abstract class BaseConnector {
   /**
    * Close all connections, those in use too; requests that wait for one fail.
    *
-   * Waits until the sockets are closed.
+   * Waits until the sockets are closed. The goodbye of TLS, to a peer that does not read, takes 2 seconds at most.
    *
-   * @param options.abortSsl - close encrypted connections without the goodbye of TLS. Default false.
+   * @param options.abortSsl - close encrypted connections without the goodbye. Default false.
    *
-   * Cancellation: they are closed all the same.
+   * Cancellation: they are closed at once.
    *
    * Source: aiohttp 3.14 `BaseConnector.close`.
    */

@@ -8,8 +8,8 @@ import { ClientConnectionError } from './exceptions.ts';
 import { type Host, Places } from './places.ts';
 import type { Trace } from './tracing.ts';
 
-/** After so many seconds a connection that was to close is closed without further words. */
-const CLEANUP_CLOSED_PERIOD = 2;
+/** After so many seconds a goodbye is over, whether the peer has taken it or not. */
+const GOODBYE_LIMIT = 2;
 
 /** All that leads to one place: what `nameOf` tells apart. */
 export class Destination implements Host {
@@ -168,10 +168,11 @@ export class Pool {
       channel.destroy(new ClientConnectionError('Connection closed'));
       return;
     }
-    // Says goodbye first, as TLS wants it.
+    // Says goodbye first, as TLS wants it. It waits for what was written before, which the peer may never take.
     socket.destroySoon();
-    if (this.#options.enableCleanupClosed && !this.loop.isClosed()) {
-      const timer = this.loop.callLater(CLEANUP_CLOSED_PERIOD, () => socket.destroy());
+    // Who closes the pool waits for the end.
+    if ((this.isClosed || this.#options.enableCleanupClosed) && !this.loop.isClosed()) {
+      const timer = this.loop.callLater(GOODBYE_LIMIT, () => socket.destroy());
       socket.once('close', () => timer.cancel());
     }
   }
@@ -219,7 +220,7 @@ export class Pool {
     for (const socket of this.#sockets) if (!polite.has(socket)) socket.destroy();
   }
 
-  /** Wait until all sockets are closed. Cancellation: ends the wait. */
+  /** Wait until all sockets are closed. Cancellation: closes them at once. */
   *drained(): Gen<void> {
     while (this.#sockets.size > 0) {
       const gone = this.loop.createFuture<void>();
@@ -228,6 +229,9 @@ export class Pool {
       this.loop._foreignWaits++;
       try {
         yield* gone;
+      } catch (error) {
+        for (const left of this.#sockets) left.destroy();
+        throw error;
       } finally {
         this.loop._foreignWaits--;
       }

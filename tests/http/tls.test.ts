@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { describe, it } from 'node:test';
-import { createSecureContext, type SecureVersion, type TLSSocket } from 'node:tls';
-import { run } from 'asyncio-ts';
+import { createSecureContext, createServer, type SecureVersion, type Server, type TLSSocket } from 'node:tls';
+import { CancelledError, createTask, run, sleep } from 'asyncio-ts';
 import {
   type AbstractResolver,
   ClientConnectorCertificateError,
@@ -18,7 +19,7 @@ import {
 import { takeWarnings } from '../support/leaks.ts';
 import { cert, key } from './certificate.ts';
 import { ProxyServer } from './proxy-server.ts';
-import { type Echo, echo, serve, serveSecurely } from './servers.ts';
+import { type Echo, echo, serve, serveSecurely, Site } from './servers.ts';
 
 describe('TLS', () => {
   it('refuses a certificate that nobody vouches for', () =>
@@ -370,4 +371,62 @@ describe('the goodbye of TLS', () => {
         assert.equal(proxy.tunnelled.includes(ALERT), !abortSsl);
       }));
   }
+
+  const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+
+  async function listening(server: Server): Promise<Site> {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new Site(server, 'https');
+  }
+
+  /** A session with a connection to a peer that has answered and reads nothing, so that no goodbye reaches it. */
+  async function visitDeaf(): Promise<[Site, ClientSession]> {
+    const server = createServer({ key, cert }, (socket) => {
+      socket.on('error', () => {}).once('data', () => socket.pause().write(ANSWER));
+    });
+    const site = await listening(server);
+    const session = new ClientSession(site.url, { connector: new TCPConnector({ ssl: { ca: cert } }) });
+    // More than the buffers of the system hold.
+    const response = session.post('', { data: Buffer.alloc(2 ** 25) });
+    assert.equal(await response.run((it) => it.text()), 'ok');
+    return [site, session];
+  }
+
+  it('is cut short where the peer does not read', () =>
+    run(async () => {
+      const [site, session] = await visitDeaf();
+      await using _ = site;
+      await session.close();
+      assert.equal(session.closed, true);
+    }));
+
+  it('ends with a close that is cancelled', () =>
+    run(async () => {
+      const [site, session] = await visitDeaf();
+      await using _ = site;
+      const { connector } = session;
+      const closing = createTask(session.close());
+      await sleep(0);
+      closing.cancel();
+      await assert.rejects(closing.toPromise(), CancelledError);
+      const winner = await Promise.race([connector?.close(), sleep(1).then(() => 'a second')]);
+      assert.equal(winner, undefined);
+    }));
+
+  it('waits for no answer', () =>
+    run(async () => {
+      const ends: string[] = [];
+      const server = createServer({ key, cert, allowHalfOpen: true }, (socket) => {
+        socket.on('end', () => ends.push('end')).on('error', () => {});
+        socket.once('data', () => socket.write(ANSWER));
+      });
+      await using site = await listening(server);
+      const session = new ClientSession(site.url, { connector: new TCPConnector({ ssl: { ca: cert } }) });
+      assert.equal(await text(session, ''), 'ok');
+      await session.close();
+      while (ends.length === 0) await sleep(0.001);
+      // The peer could go on for ever.
+      assert.equal(site.sockets.size, 1);
+    }));
 });
