@@ -16,12 +16,14 @@ export function lastCounts(version) {
  * @param {string[]} [options.without] - leave out these files
  * @param {string} [options.binary] - the Node to run on
  * @param {string} [options.version] - its version
+ * @param {Record<string, string>} [options.env] - what the tests find in the environment besides
  */
 export async function runTests({
   words = [],
   without = [],
   binary = process.execPath,
   version = process.versions.node,
+  env = {},
 } = {}) {
   const files = readdirSync(path.join(root, 'build/tests'), { recursive: true, encoding: 'utf8' })
     .filter(
@@ -33,17 +35,18 @@ export async function runTests({
     .sort();
   if (files.length === 0) throw new Failure('no test file found');
   mkdirSync(path.dirname(resultsOf(version)), { recursive: true });
-  const { code } = await run(binary, [
+  const args = [
     '--enable-source-maps',
     '--test',
-    '--test-concurrency=2',
+    '--test-concurrency=3', // on two cores: many tests wait
     '--test-timeout=300000', // a test that hangs fails
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
     '--test-reporter=./scripts/test-counts.mjs',
     `--test-reporter-destination=${resultsOf(version)}`,
     ...files,
-  ]);
+  ];
+  const { code } = await run(binary, args, { env });
   if (code !== 0) throw new Failure(`the tests failed on Node ${version} (exit code ${code})`);
   const counts = lastCounts(version);
   if (!counts.tests) throw new Failure('no test ran');

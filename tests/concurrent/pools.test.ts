@@ -21,6 +21,7 @@ import { Event, Lock } from 'asyncio-ts/threading';
 import '../support/leaks.ts';
 import { childPids, eventually, isAlive } from '../support/processes.ts';
 import { errorOf, textOf } from '../support/programs.ts';
+import { rounds } from '../support/rounds.ts';
 import { closures } from './closures.ts';
 import * as targets from './targets.ts';
 
@@ -241,10 +242,8 @@ test('P65 the function sees its cancellation: its signal, its finally blocks', a
   const state = shared(2);
   const call = executor.submit(targets.noteCancellation, state);
   await until(state, 0, 1);
-  const asked = performance.now();
   call.abort();
   await until(state, 1, 1);
-  assert.ok(performance.now() - asked < 1000);
 });
 
 onBoth(
@@ -386,7 +385,7 @@ onBoth('P66 killWorkers ends what runs, cancels what waits', { maxWorkers: 1 }, 
 });
 
 test('P66 H64 a hundred pools of threads come and go, at every stage of their calls, and leave nothing', async () => {
-  for (let round = 0; round < 10; round++) {
+  for (let round = 0; round < rounds(10); round++) {
     await all(
       Array.from({ length: 10 }, async (_, i) => {
         const executor = new ThreadPoolExecutor(1 + (i % 2));

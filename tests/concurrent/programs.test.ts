@@ -37,7 +37,7 @@ function runFile(
     cwd: folder,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 30_000,
+    timeout: 60_000,
   });
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
@@ -271,7 +271,7 @@ test('SIGINT in a terminal ends the program and its pools, with calls that run',
   const terminal = spawn('script', ['-qec', `${process.execPath} ${file}`, '/dev/null'], {
     env,
     stdio: ['pipe', 'pipe', 'inherit'],
-    timeout: 30_000,
+    timeout: 60_000,
   });
   let output = '';
   terminal.stdout.setEncoding('utf8').on('data', (text: string) => {

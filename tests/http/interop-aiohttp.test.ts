@@ -54,7 +54,7 @@ describe("the client and aiohttp's server", () => {
   after(() => aiohttp[Symbol.asyncDispose]());
 
   function test(name: string, body: (session: ClientSession) => Promise<void>): void {
-    it(name, { timeout: 20_000 }, () =>
+    it(name, { timeout: 60_000 }, () =>
       run(async () => {
         const cookieJar = new CookieJar({ unsafe: true });
         await using session = new ClientSession(urlOf(aiohttp), { cookieJar });

@@ -25,7 +25,7 @@ describe('the client and websockets', () => {
     body: (socket: ClientWebSocketResponse) => Promise<void>,
     options: WSConnectOptions = {},
   ): void {
-    it(name, { timeout: 20_000 }, () =>
+    it(name, { timeout: 60_000 }, () =>
       run(async () => {
         await using session = new ClientSession();
         await session.wsConnect(urlOf(server, 0, 'ws'), options).run(body);
@@ -99,7 +99,7 @@ describe('the client and websockets', () => {
     { protocols: ['none', 'other'] },
   );
 
-  it('a hundred sockets at once', { timeout: 20_000 }, () =>
+  it('a hundred sockets at once', { timeout: 60_000 }, () =>
     run(async () => {
       await using session = new ClientSession();
       const answers = await gather(

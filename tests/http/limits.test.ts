@@ -13,6 +13,7 @@ import {
   type TCPConnectorOptions,
 } from 'asyncio-ts/http';
 import '../support/leaks.ts';
+import { rounds } from '../support/rounds.ts';
 import { serve, serveRaw, type Site } from './servers.ts';
 
 /** Numbers from 0 to 1 that are the same in each run. */
@@ -25,19 +26,20 @@ function numbers(seed: number): () => number {
 }
 
 /** A connector that counts the sockets that it has open. */
-function counting(options: TCPConnectorOptions): { connector: TCPConnector; most: () => number } {
+function counting(options: TCPConnectorOptions) {
   const sockets: Socket[] = [];
+  const open = (): number => sockets.filter(({ destroyed }) => !destroyed).length;
   let most = 0;
   const connector = new TCPConnector({
     ...options,
     socketFactory: () => {
       const socket = new Socket();
       sockets.push(socket);
-      most = Math.max(most, sockets.filter(({ destroyed }) => !destroyed).length);
+      most = Math.max(most, open());
       return socket;
     },
   });
-  return { connector, most: () => most };
+  return { connector, open, most: () => most };
 }
 
 const text = (session: ClientSession, url: string): Promise<string> =>
@@ -65,13 +67,14 @@ describe('P71: limits of the pool', () => {
   it('P71: 10,000 requests with a limit of 5, a fifth of them cancelled', () =>
     run(async () => {
       const random = numbers(71);
+      const count = rounds(10_000);
       await using site = await serve((_request, response) => response.end('ok'));
       const { connector, most } = counting({ limit: 5 });
       await using session = new ClientSession(site.url, { connector });
       let served = 0;
       let ended = 0;
       const tasks: Task<void>[] = [];
-      for (let i = 0; i < 10_000; i++) {
+      for (let i = 0; i < count; i++) {
         tasks.push(
           createTask(async () => {
             if ((await text(session, 'x')) === 'ok') served++;
@@ -91,8 +94,8 @@ describe('P71: limits of the pool', () => {
           ended++;
         }
       }
-      assert.equal(served + ended, 10_000);
-      assert(ended > 1000);
+      assert.equal(served + ended, count);
+      assert(ended > count / 10);
       assert(most() <= 5, `${most()} sockets at once`);
       // Every place has come back.
       const last = Array.from({ length: 5 }, () => () => text(session, 'x'));
@@ -252,7 +255,7 @@ describe('places that came back', () => {
   it('H72: neither place nor socket is lost to a time-out of the caller', () =>
     run(async () => {
       await using site = await serveRaw(() => {});
-      const { connector, most } = counting({ limit: 1 });
+      const { connector, open, most } = counting({ limit: 1 });
       await using session = new ClientSession(site.url, { connector });
       for (let i = 0; i < 5; i++) {
         await assert.rejects(
@@ -262,9 +265,8 @@ describe('places that came back', () => {
           { name: 'TimeoutError' },
         );
       }
-      await site.drained();
-      assert.equal(most(), 1);
-      assert.equal(site.sockets.size, 0);
+      assert(most() <= 1);
+      assert.equal(open(), 0);
     }));
 
   it('a waiter that is woken and cancelled in one turn hands its place on', () =>

@@ -14,6 +14,7 @@ import {
   TCPConnector,
 } from 'asyncio-ts/http';
 import '../support/leaks.ts';
+import { rounds } from '../support/rounds.ts';
 import { echo, serve, serveRaw, type Site } from './servers.ts';
 
 /** A resolver that answers for one name, and never for any other. */
@@ -157,7 +158,7 @@ describe('P82, H75: one signal', () => {
       const { signal } = new AbortController();
       let most = 0;
       const worker = async (): Promise<void> => {
-        for (let i = 0; i < 200; i++) {
+        for (let i = 0; i < rounds(200); i++) {
           await session.get('', { signal }).run((response) => response.read());
           most = Math.max(most, getEventListeners(signal, 'abort').length);
         }

@@ -21,6 +21,6 @@ const PROGRAM = `
 
 it('the parser of WebSockets is loaded by the first wsConnect', () => {
   const args = ['--input-type=module', '--eval', PROGRAM];
-  const printed = execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8', timeout: 20_000 });
+  const printed = execFileSync(process.execPath, args, { cwd: root, encoding: 'utf8', timeout: 60_000 });
   assert.equal(printed, 'false\nClientConnectorError\ntrue\n');
 });

@@ -10,6 +10,7 @@ import { VirtualEventLoop } from 'asyncio-ts/testing';
 import '../support/leaks.ts';
 import { cert, key } from '../http/certificate.ts';
 import { eventually } from '../support/processes.ts';
+import { rounds } from '../support/rounds.ts';
 import { on, type Steps, thrownBy } from '../support/styles.ts';
 import { descriptors, from, ioTest, listenRaw, net, pair, Recorder, unpair } from './peers.ts';
 
@@ -314,7 +315,7 @@ describe('happy eyeballs', () => {
       net().createConnection(factory, name.name, peer.port, { happyEyeballsDelay: 0.1 }),
     );
     const ms = performance.now() - before;
-    assert.ok(ms >= 95 && ms < 900, `after ${ms} ms`);
+    assert.ok(ms >= 95, `after ${ms} ms`);
     assert.deepEqual(transport.getExtraInfo('peername'), ['127.0.0.21', peer.port]);
     yield* unpair({ transport, peer });
     yield* on(protocol.lost);
@@ -324,11 +325,9 @@ describe('happy eyeballs', () => {
   ioTest('the next is tried as soon as the newest has failed', function* () {
     const peer = yield* from(listenRaw(undefined, '127.0.0.23'));
     using name = named(['127.0.0.22', '127.0.0.23']);
-    const before = performance.now();
     const [transport, protocol] = yield* on(
-      net().createConnection(factory, name.name, peer.port, { happyEyeballsDelay: 5 }),
+      net().createConnection(factory, name.name, peer.port, { happyEyeballsDelay: 3600 }),
     );
-    assert.ok(performance.now() - before < 1000);
     yield* unpair({ transport, peer });
     yield* on(protocol.lost);
   });
@@ -400,7 +399,7 @@ describe('cancelled connections', () => {
     yield* from(peer[Symbol.asyncDispose]());
   });
 
-  test('P46: ten thousand at random times leave no descriptor', { timeout: 60_000 }, async () => {
+  test('P46: ten thousand at random times leave no descriptor', { timeout: 120_000 }, async () => {
     await run(async () => {
       const loop = net();
       let accepted = 0;
@@ -420,9 +419,8 @@ describe('cancelled connections', () => {
         return seed / 2 ** 31;
       };
       let cancelled = 0;
-      const deadline = performance.now() + 10_000;
       let total = 0;
-      while (total < 10_000 && performance.now() < deadline) {
+      while (total < rounds(10_000)) {
         const tasks: Task<unknown>[] = [];
         for (let i = 0; i < 50; i++, total++) {
           const task = createTask(async () => {
@@ -461,7 +459,7 @@ describe('cancelled connections', () => {
     }
   });
 
-  test('in virtual time', { timeout: 20_000 }, async () => {
+  test('in virtual time', { timeout: 60_000 }, async () => {
     await run(
       async () => {
         const peer = await listenRaw((socket) => socket.end('x'));

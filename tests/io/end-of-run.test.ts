@@ -8,7 +8,7 @@ function ends(body: string): string {
   const program = `import { getRunningLoop, openConnection, run, startServer, sleep } from 'asyncio-ts'; ${body}`;
   const { stdout, stderr, signal } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
     encoding: 'utf8',
-    timeout: 10_000,
+    timeout: 60_000,
     cwd: import.meta.dirname,
   });
   assert.equal(signal, null, `it does not end: ${stdout}`);

@@ -445,7 +445,7 @@ describe('a peer that has vanished', () => {
   });
 });
 
-test('F3: keepAlive has the system ask whether the peer is there', { timeout: 10_000 }, async () => {
+test('F3: keepAlive has the system ask whether the peer is there', { timeout: 60_000 }, async () => {
   await run(async () => {
     for (const keepAlive of [true, false]) {
       const accepted = net().createFuture<void>();
@@ -572,7 +572,7 @@ async function runUnder(limit: string, code: string): Promise<string> {
   const child = spawn('bash', ['-c', command, process.execPath, program], {
     cwd: root,
     env,
-    timeout: 30_000,
+    timeout: 60_000,
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -744,7 +744,7 @@ describe('a program that is stopped for a while', () => {
 
 describe('SIGTERM under load', () => {
   test('P63: what is being answered is answered in full, what comes later is refused', {
-    timeout: 30_000,
+    timeout: 60_000,
   }, async () => {
     const texts: string[] = [];
     const clients: Promise<void>[] = [];

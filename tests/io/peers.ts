@@ -17,7 +17,7 @@ import { on, type Steps, type Style, styles } from '../support/styles.ts';
 import { watched } from './protocol-grammar.ts';
 
 /** Milliseconds that a test may take. */
-const TEST_MS = 10_000;
+const TEST_MS = 60_000;
 
 /** The running loop, with its connections. */
 export function net(): EventLoop {

@@ -28,7 +28,7 @@ import { leavesNoProcess } from '../support/processes.ts';
 import { logOf, textOf } from '../support/programs.ts';
 import { inBothStyles, on } from '../support/styles.ts';
 
-const BOUND = { timeout: 30_000 };
+const BOUND = { timeout: 60_000 };
 
 const theLoop = (): EventLoop => getRunningLoop();
 

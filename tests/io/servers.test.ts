@@ -601,7 +601,7 @@ describe('what outlives its loop', () => {
   });
 
   test('an echo server in virtual time: time stands still while a connection is busy', {
-    timeout: 20_000,
+    timeout: 60_000,
   }, async () => {
     await run(
       async () => {
@@ -671,7 +671,7 @@ test('P50, H36, F9: without descriptors the server neither spins nor dies', { ti
   const child = spawn('bash', ['-c', command, process.execPath, program], {
     cwd: root,
     env,
-    timeout: 30_000,
+    timeout: 60_000,
   });
   let output = '';
   let errors = '';

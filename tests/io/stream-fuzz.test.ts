@@ -5,6 +5,7 @@ import { createTask, type Gen, run, sleep, StreamReader, type Task } from 'async
 import { VirtualEventLoop } from 'asyncio-ts/testing';
 import '../support/leaks.ts';
 import { runVirtually } from '../support/programs.ts';
+import { rounds } from '../support/rounds.ts';
 import { describeError, outcome, type Read } from '../support/stream-reads.ts';
 
 /** Where the first of `separators` to end does so, as `[start, end]`. */
@@ -103,7 +104,7 @@ describe('any chunking of the same bytes', () => {
           assert.deepEqual(answers, reference(text, reads, limit));
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: rounds(1500) },
     );
   });
 
@@ -133,7 +134,7 @@ describe('any chunking of the same bytes', () => {
           assert.deepEqual(answers, expected);
         }
       }),
-      { numRuns: 250 },
+      { numRuns: rounds(250) },
     );
   });
 

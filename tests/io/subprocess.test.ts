@@ -31,6 +31,7 @@ import {
 import '../support/leaks.ts';
 import { childPids, descriptorCount, eventually, isAlive, leavesNoProcess } from '../support/processes.ts';
 import { errorOf, logOf, runProgram, runVirtually, textOf } from '../support/programs.ts';
+import { rounds } from '../support/rounds.ts';
 import { inBothStyles, on } from '../support/styles.ts';
 
 type Process = subprocess.Process;
@@ -128,9 +129,11 @@ describe('createSubprocessExec', BOUND, () => {
       stdout: PIPE,
       limit: 1000,
     });
+    const waiting = (): number => Number(/(\d+) bytes/.exec(String(head.stdout))?.[1] ?? 0);
+    while (waiting() === 0) await sleep(0.01);
     await sleep(0.2);
     assert.equal(head.returncode, null);
-    assert(Number(/(\d+) bytes/.exec(String(head.stdout))?.[1]) < 1_000_000, String(head.stdout));
+    assert(waiting() < 1_000_000, String(head.stdout));
     let count = 0;
     for (;;) {
       const data = (await head.stdout?.read(10_000)) as Buffer;
@@ -490,7 +493,7 @@ describe('the end of a child', BOUND, () => {
   });
 
   realTest('P54 H54 500 cancelled creations leave no child', async () => {
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < rounds(20); round++) {
       const tasks = Array.from({ length: 25 }, () => createTask(createSubprocessExec('sleep', ['30'])));
       // From before the first step to after the child was made.
       for (let turn = 0; turn < round % 4; turn++) await sleep(0);
@@ -556,7 +559,7 @@ describe('the end of a child', BOUND, () => {
         });
       }
       group.createTask(async () => {
-        await sleep(0.1);
+        while (pids.length < 3) await sleep(0.01);
         throw new Error('failed');
       });
     });
@@ -636,11 +639,11 @@ describe('a start that fails', BOUND, () => {
 
   realTest('P56 H56 leaks nothing: 600 times', async () => {
     const before = descriptorCount();
-    for (let i = 0; i < 250; i++) {
+    for (let i = 0; i < rounds(250); i++) {
       await errorOf(() => createSubprocessExec('/no/such', [], { stdin: PIPE, stdout: PIPE, stderr: PIPE }));
       await errorOf(() => createSubprocessExec('/etc', [], { stdin: PIPE, stdout: PIPE, stderr: PIPE }));
     }
-    for (let i = 0; i < 50; i++) {
+    for (let i = 0; i < rounds(50); i++) {
       await errorOf(() => createSubprocessExec('/no/such', [], { stdout: PIPE, stderr: STDOUT }));
       await errorOf(() =>
         createSubprocessExec('ls', ['x'.repeat(5_000_000)], { stdout: PIPE, stderr: STDOUT }),

@@ -347,7 +347,7 @@ describe('handshakes that fail', () => {
     socket.destroy();
   });
 
-  test('a silent peer in virtual time', { timeout: 20_000 }, async () => {
+  test('a silent peer in virtual time', { timeout: 60_000 }, async () => {
     await run(
       async () => {
         const peer = await listenRaw();

@@ -11,7 +11,7 @@ async function outcomeOf(program: string, ...args: string[]) {
   const file = fileURLToPath(new URL(`./${program}.js`, import.meta.url));
   const child = spawn(process.execPath, [file, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 20_000,
+    timeout: 60_000,
   });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -1,7 +1,7 @@
 /** Helpers of the tests with real sockets and files. */
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { run } from 'asyncio-ts';
 import { type Steps, type Style, stylesOf } from './styles.ts';
 
@@ -23,12 +23,12 @@ export function openDescriptors(): number | null {
   }
 }
 
-/** Fails if `fn` leaves a descriptor open, after some turns in which Node closes. */
+/** Fails if `fn` leaves a descriptor open, after the time that Node takes to close. */
 export async function leavesNoDescriptor(fn: () => Promise<unknown>): Promise<void> {
   const before = openDescriptors();
   await fn();
-  const deadline = performance.now() + 1000;
-  while (openDescriptors() !== before && performance.now() < deadline) await turn();
+  const deadline = performance.now() + 5000;
+  while (openDescriptors() !== before && performance.now() < deadline) await delay(5);
   const after = openDescriptors();
   if (after !== before) throw new Error(`${before} descriptors before, ${after} after`);
 }

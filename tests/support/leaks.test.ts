@@ -13,7 +13,7 @@ function failureOf(body: string): string | null {
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', code], {
     env,
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 60_000,
   });
   return status === 0 ? null : stderr;
 }

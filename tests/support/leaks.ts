@@ -4,11 +4,11 @@
  */
 import { writeSync } from 'node:fs';
 import { after, before } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
 /** How long a socket or a process that is closing may take to be gone. */
-const GRACE_MS = 1000;
+const GRACE_MS = 3000;
 
 const warnings: Error[] = [];
 const rejections: unknown[] = [];
@@ -49,8 +49,8 @@ before(() => {
 
 after(async () => {
   const deadline = performance.now() + GRACE_MS;
-  do await turn();
-  while (leftovers().some((name) => name.includes('active')) && performance.now() < deadline);
+  await turn();
+  while (leftovers().some((name) => name.includes('active')) && performance.now() < deadline) await delay(5);
   const problems = [
     ...leftovers(),
     ...warnings.map((warning) => `warning: ${inspect(warning)}`),

@@ -75,7 +75,7 @@ export function runProgram(code: string, options: ProgramOptions = {}): Promise<
     cwd: root,
     env: { ...env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 30_000,
+    timeout: 60_000,
   });
   let stdout = '';
   let stderr = '';

@@ -40,7 +40,7 @@ describe('a class of threads', () => {
 describe('the threads of a thread', () => {
   const program = fileURLToPath(new URL('./nested-program.js', import.meta.url));
   const outputOf = async (...args: string[]): Promise<string[]> => {
-    const { stdout } = await promisify(execFile)(process.execPath, [program, ...args], { timeout: 20_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, [program, ...args], { timeout: 60_000 });
     return stdout.trim().split('\n');
   };
 

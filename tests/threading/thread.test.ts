@@ -251,7 +251,7 @@ describe('Timer', () => {
 describe('the end of a program', () => {
   const program = fileURLToPath(new URL('./thread-program.js', import.meta.url));
   const outputOf = async (...args: string[]): Promise<string[]> => {
-    const { stdout } = await promisify(execFile)(process.execPath, [program, ...args], { timeout: 20_000 });
+    const { stdout } = await promisify(execFile)(process.execPath, [program, ...args], { timeout: 60_000 });
     return stdout.trim().split('\n').sort();
   };
 

@@ -13,6 +13,7 @@ import {
 } from 'asyncio-ts/threading';
 import '../support/leaks.ts';
 import { runProgram } from '../support/programs.ts';
+import { rounds } from '../support/rounds.ts';
 import { allEnded, start } from './workers.ts';
 
 const shared = (length: number): Int32Array => new Int32Array(new SharedArrayBuffer(4 * length));
@@ -217,7 +218,7 @@ describe('queues between threads', () => {
       // Comparable with all that is put.
       const isOrdered = items instanceof queue.PriorityQueue;
       const ready = new Semaphore(0);
-      for (let round = 0; round < 12; round++) {
+      for (let round = 0; round < rounds(12); round++) {
         const running = times(2, () => start(isOrdered ? 'churnOrdered' : 'churn', items, ready));
         await acquireAll(ready, 2);
         await new Promise((resolve) => setTimeout(resolve, (round * 1.7) % 9));
