@@ -1,21 +1,15 @@
 /** Decompression of parts. Counterpart: `ZLibDecompressor` of `aiohttp/compression_utils.py`. */
 import type { Transform } from 'node:stream';
-import zlib from 'node:zlib';
 import { fromPromise } from '../core/coroutines.ts';
 import { RuntimeError } from '../core/exceptions.ts';
 import type { Gen } from '../core/types.ts';
+import { codecOf } from './content-encoding.ts';
 import { ClientPayloadError } from './exceptions.ts';
 
 /** So much is decompressed at a time: it may become a thousand times as much. */
 const SLICE = 4096;
 /** The longest piece. */
 const PIECE = 2 ** 16;
-
-/** Whether deflate has the header of zlib, which belongs to it by the standard; many leave it out. */
-function hasZlibHeader(bytes: Uint8Array): boolean {
-  const [first = 0, second = 0] = bytes;
-  return (first & 0x0f) === 8 && (first * 256 + second) % 31 === 0;
-}
 
 /** A known encoding in lower case, or null for none. @throws RuntimeError for an unknown one. */
 export function checkContentEncoding(encoding: string): 'gzip' | 'deflate' | null {
@@ -29,8 +23,7 @@ export function checkContentEncoding(encoding: string): 'gzip' | 'deflate' | nul
 export function decompress(encoding: 'gzip' | 'deflate', data: Uint8Array, limit: number): Buffer {
   const options = { maxOutputLength: Math.min(Math.max(limit, 1), 2 ** 31 - 1) };
   try {
-    if (encoding === 'gzip') return zlib.gunzipSync(data, options);
-    return hasZlibHeader(data) ? zlib.inflateSync(data, options) : zlib.inflateRawSync(data, options);
+    return codecOf(encoding, data).decompressSync(data, options) as Buffer;
   } catch (cause) {
     throw failure(encoding, cause);
   }
@@ -99,14 +92,8 @@ export class ContentDecoder {
   }
 
   #open(first: Uint8Array): Transform {
-    const options = { chunkSize: PIECE };
-    const stream =
-      this.#encoding === 'gzip'
-        ? zlib.createGunzip(options)
-        : hasZlibHeader(first)
-          ? zlib.createInflate(options)
-          : zlib.createInflateRaw(options);
-    return stream
+    return codecOf(this.#encoding, first)
+      .decompress({ chunkSize: PIECE })
       .on('data', (chunk: Buffer) => this.#decoded.push(chunk))
       .on('error', (error) => {
         this.#error = error;

@@ -6,7 +6,7 @@ import { ContentEncodingError } from './http-exceptions.ts';
 /** How Node decompresses an encoding. */
 interface Codec {
   decompress(options: ZlibOptions): Transform;
-  /** All at once; with `info` it says how much it has used. */
+  /** All at once: a `Buffer`, or with `info` an object that says how much it has used, too. */
   decompressSync(data: Uint8Array, options: ZlibOptions): unknown;
 }
 
@@ -22,21 +22,10 @@ function tellsTruncation(decompressSync: Codec['decompressSync']): boolean {
   }
 }
 
-const deflate: Codec = {
-  decompress: zlib.createInflate,
-  decompressSync: zlib.inflateSync,
-};
-
 const codecs = new Map<string, Codec>([
   ['gzip', { decompress: zlib.createGunzip, decompressSync: zlib.gunzipSync }],
-  ['deflate', deflate],
-  [
-    'br',
-    {
-      decompress: zlib.createBrotliDecompress,
-      decompressSync: zlib.brotliDecompressSync,
-    },
-  ],
+  ['deflate', { decompress: zlib.createInflate, decompressSync: zlib.inflateSync }],
+  ['br', { decompress: zlib.createBrotliDecompress, decompressSync: zlib.brotliDecompressSync }],
 ]);
 // Node has it from 22.15 on, and its types for Node 20 do not.
 if ('createZstdDecompress' in zlib) {
@@ -61,14 +50,18 @@ export function isDecodable(encoding: string): boolean {
   return codecs.has(encoding);
 }
 
-/** Some servers send deflate without the zlib header that belongs to it; the method in it is always 8. */
 const rawDeflate: Codec = {
-  ...deflate,
   decompress: zlib.createInflateRaw,
   decompressSync: zlib.inflateRawSync,
 };
 
-function codecOf(encoding: string, first: Uint8Array): Codec {
+/**
+ * What decompresses data that begin with `first`, at least one byte. Many send deflate without the header of zlib that
+ * belongs to it, in which the method is always 8; as in aiohttp the first byte decides, since no more may have come yet.
+ *
+ * @param encoding - one that `isDecodable` knows.
+ */
+export function codecOf(encoding: string, first: Uint8Array): Codec {
   if (encoding === 'deflate' && ((first[0] as number) & 0x0f) !== 8) return rawDeflate;
   return codecs.get(encoding) as Codec;
 }

@@ -434,6 +434,16 @@ describe('BodyPartReader', () => {
       assert.deepEqual(pieces, ['foobarbaz']);
     }));
 
+  it('is decoded as part of another body by its first byte, if no more has come', () =>
+    run(async () => {
+      for (const bytes of [deflateSync('Time to Relax!'), deflateRawSync('Time to Relax!')]) {
+        const pieces = [...bytes].map((byte) => Buffer.of(byte));
+        const writer = new MultipartWriter('mixed', ':');
+        writer.append(partOf({ 'Content-Encoding': 'deflate' }, ...pieces, '\r\n--:--'));
+        assert.match((await written(writer)).toString(), /\r\n\r\nTime to Relax!\r\n--:--/);
+      }
+    }));
+
   it('can be a part of another body, decoded and once', () =>
     run(async () => {
       const text = 'A'.repeat(1_000_000);
