@@ -209,6 +209,7 @@ export class Exchange {
     const session = this.#session;
     const options = this.#options;
     const auth = this.#authorize();
+    this.#timer.url = this.#url;
     const cookies = this.#allCookies();
     let proxy = this.#proxy;
     let proxyAuth = options.proxyAuth ?? session._proxyAuth;

@@ -118,17 +118,27 @@ function abort(future: Future<unknown>, signal: AbortSignal): void {
   else if (!future.done()) future.setException(abortError(signal));
 }
 
+/** What a time-out that says nothing is to say; another error stays as it is. */
+export function explain(error: unknown, text: string): unknown {
+  const isBare = error instanceof TimeoutError && error.constructor === TimeoutError && error.message === '';
+  return isBare ? new TimeoutError(text, { cause: error.cause }) : error;
+}
+
 /**
  * What ends a request from above: its total limit, and the signal of the caller. One for the request and its body;
  * it interrupts all that wait under it.
  */
 export class RequestTimer {
+  /** Where the request is at, without credentials; for the error. */
+  url: URL | null = null;
   readonly #loop: BaseEventLoop;
+  readonly #total: number | null;
   readonly #when: number | null;
   readonly #signal: AbortSignal | undefined;
 
   constructor(loop: BaseEventLoop, { total, ceilThreshold }: ClientTimeout, signal?: AbortSignal) {
     this.#loop = loop;
+    this.#total = total;
     this.#signal = signal;
     if (total === null || total <= 0) {
       this.#when = null;
@@ -147,7 +157,7 @@ export class RequestTimer {
   *#waitInTime<T>(future: Future<T>): Gen<T> {
     this.#check();
     const signal = this.#signal;
-    const deadline = this.#when === null ? null : join(this.#loop, this.#when, future);
+    const deadline = this.#when === null ? null : join(this.#loop, this.#when, future, this);
     const unfollow = signal === undefined ? null : followAbort(signal, () => abort(future, signal));
     // As `waitOutside` does, without another generator.
     this.#loop._foreignWaits++;
@@ -167,13 +177,15 @@ export class RequestTimer {
     this.#check();
     const aborter = signal === undefined ? undefined : new AbortController();
     const unfollow = signal === undefined ? null : followAbort(signal, () => aborter?.abort(signal.reason));
+    const limit = timeoutAt(this.#when);
     try {
-      return yield* timeoutAt(this.#when)._runWith(function* () {
+      return yield* limit._runWith(function* () {
         return yield* body();
       }, aborter?.signal);
     } catch (error) {
       const isAbort = error instanceof CancelledError && error.args[0] === signal?.reason;
-      throw isAbort && signal?.aborted ? abortError(signal) : error;
+      if (isAbort && signal?.aborted) throw abortError(signal);
+      throw limit.expired() ? explain(error, this.#text) : error;
     } finally {
       unfollow?.();
     }
@@ -181,7 +193,16 @@ export class RequestTimer {
 
   #check(): void {
     if (this.#signal?.aborted) throw abortError(this.#signal);
-    if (this.#when !== null && this.#loop.time() >= this.#when) throw new TimeoutError();
+    if (this.#when !== null && this.#loop.time() >= this.#when) throw this.error();
+  }
+
+  /** What to throw when the time is over. */
+  error(): TimeoutError {
+    return new TimeoutError(this.#text);
+  }
+
+  get #text(): string {
+    return `Total timeout of ${this.#total} s for ${this.url}`;
   }
 }
 
@@ -190,7 +211,7 @@ class Deadline {
   readonly #deadlines: Map<number, Deadline>;
   readonly #when: number;
   readonly #handle: TimerHandle;
-  readonly #waiting = new Set<Future<unknown>>();
+  readonly #waiting = new Map<Future<unknown>, RequestTimer>();
 
   constructor(loop: BaseEventLoop, deadlines: Map<number, Deadline>, when: number) {
     this.#deadlines = deadlines;
@@ -198,8 +219,8 @@ class Deadline {
     this.#handle = loop.callAt(when, () => this.#expire());
   }
 
-  add(future: Future<unknown>): void {
-    this.#waiting.add(future);
+  add(future: Future<unknown>, timer: RequestTimer): void {
+    this.#waiting.set(future, timer);
   }
 
   leave(future: Future<unknown>): void {
@@ -211,14 +232,14 @@ class Deadline {
 
   #expire(): void {
     this.#deadlines.delete(this.#when);
-    for (const future of this.#waiting) if (!future.done()) future.setException(new TimeoutError());
+    for (const [future, timer] of this.#waiting) if (!future.done()) future.setException(timer.error());
   }
 }
 
 const deadlines = new WeakMap<BaseEventLoop, Map<number, Deadline>>();
 
 // Most requests have a total of minutes, and so end on a full second: they share a timer.
-function join(loop: BaseEventLoop, when: number, future: Future<unknown>): Deadline {
+function join(loop: BaseEventLoop, when: number, future: Future<unknown>, timer: RequestTimer): Deadline {
   let ofLoop = deadlines.get(loop);
   if (ofLoop === undefined) {
     ofLoop = new Map();
@@ -229,6 +250,6 @@ function join(loop: BaseEventLoop, when: number, future: Future<unknown>): Deadl
     deadline = new Deadline(loop, ofLoop, when);
     ofLoop.set(when, deadline);
   }
-  deadline.add(future);
+  deadline.add(future, timer);
   return deadline;
 }

@@ -7,6 +7,7 @@ import type { Future } from '../core/futures.ts';
 import { timeout as timeoutAfter } from '../core/timeouts.ts';
 import type { Coroutine, Delay, Gen } from '../core/types.ts';
 import type { ClientResponse } from './client-response.ts';
+import { explain } from './client-timeout.ts';
 import { EofStream } from './data-queue.ts';
 import { ClientConnectionResetError, WebSocketError, WSMessageTypeError } from './exceptions.ts';
 import { type ContextBody, quote } from './helpers.ts';
@@ -363,7 +364,10 @@ export class ClientWebSocketResponse<DecodeText extends boolean = true>
     } catch (error) {
       this.#closeCode = WSCloseCode.ABNORMAL_CLOSURE;
       if (error instanceof CancelledError) throw error;
-      this.#exception = error as Error;
+      this.#exception = explain(
+        error,
+        `No answer to close within ${this.#settings.timeout.wsClose} s`,
+      ) as Error;
     } finally {
       this.#response.close();
     }
@@ -440,6 +444,8 @@ export class ClientWebSocketResponse<DecodeText extends boolean = true>
       return yield* timeoutAfter(limit).run(function* () {
         return yield* reader.read();
       });
+    } catch (error) {
+      throw explain(error, `No message received within ${limit} s`);
     } finally {
       this.#isWaiting = false;
       const waiter = this.#closeWait;

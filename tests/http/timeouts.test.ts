@@ -16,6 +16,7 @@ import {
 import {
   ClientError,
   type ClientHandlerType,
+  type ClientMiddlewareType,
   type ClientRequest,
   type ClientResponse,
   ClientSession,
@@ -90,7 +91,52 @@ describe('the total limit', () => {
       const error = await failureOf(task);
       assert(error instanceof TimeoutError);
       assert(!(error instanceof ClientError));
+      assert.equal(error.message, `Total timeout of 10 s for ${site.url}x`);
       await site.drained();
+    }));
+
+  it('is named with where the request was, without credentials', () =>
+    run(async () => {
+      let isThere = false;
+      await using site = await serve((request, response) => {
+        if (request.url === '/x') response.writeHead(302, { Location: '/there' }).end();
+        else isThere = true;
+      });
+      await using session = new ClientSession();
+      const pass: ClientMiddlewareType = (request, handler) => handler(request);
+      for (const middlewares of [[], [pass]]) {
+        const url = `${site.url.replace('//', '//ann:secret@')}x`;
+        const task = createTask(session.get(url, { timeout: { seconds: 2 }, middlewares }));
+        while (!isThere) await turn();
+        isThere = false;
+        await jump(3);
+        const error = await failureOf(task);
+        assert.equal(error.constructor, TimeoutError);
+        assert.equal(error.message, `Total timeout of 2 s for ${site.url}there`);
+        await site.drained();
+      }
+      // Nothing is begun when the time is over.
+      await assert.rejects(async () => await session.get(site.url, { timeout: 1e-9 }), {
+        name: 'TimeoutError',
+        message: `Total timeout of 1e-9 s for ${site.url}`,
+      });
+    }));
+
+  it('names what it was in the midst of, unless somebody else says more', () =>
+    run(async () => {
+      await using site = await serve(() => {});
+      await using session = new ClientSession(site.url);
+      const mine: ClientMiddlewareType = async () => {
+        try {
+          return await sleep(100).then(() => assert.fail());
+        } catch (error) {
+          throw error instanceof CancelledError ? new TimeoutError('mine') : error;
+        }
+      };
+      const task = createTask(session.get('', { timeout: 2, middlewares: [mine] }));
+      await sleep(0);
+      await jump(3);
+      assert.equal((await failureOf(task)).message, 'mine');
     }));
 
   it('covers the reading of the body', () =>
@@ -101,7 +147,9 @@ describe('the total limit', () => {
       const task = createTask(response.read());
       await sleep(0);
       await jump(12);
-      assert((await failureOf(task)) instanceof TimeoutError);
+      const error = await failureOf(task);
+      assert(error instanceof TimeoutError);
+      assert.equal(error.message, `Total timeout of 10 s for ${site.url}x`);
       await site.drained();
     }));
 

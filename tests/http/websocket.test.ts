@@ -384,7 +384,9 @@ describe('receiving', () => {
         await jump(wait - 1);
         assert.equal(task.done(), false);
         await jump(2);
-        assert((await failureOf(task)) instanceof TimeoutError);
+        const error = await failureOf(task);
+        assert(error instanceof TimeoutError);
+        assert.match(error.message, /^No message received within \d+ s$/);
         assert.deepEqual([ws.closed, ws.closeCode], [false, 1006]);
       }
       (site.peers[0] as Peer).send(frame(TEXT, 'late'));
@@ -542,6 +544,7 @@ describe('close', () => {
       assert.equal(await task, true);
       assert.deepEqual([ws.closed, ws.closeCode], [true, 1006]);
       assert(ws.exception() instanceof TimeoutError);
+      assert.equal(ws.exception()?.message, 'No answer to close within 20 s');
       await (site.peers[0] as Peer).closed;
     });
   });
