@@ -403,3 +403,66 @@ describe('a connector that is forgotten', () => {
       assert.deepEqual(contexts, []);
     }));
 });
+
+describe('a response that is forgotten', () => {
+  /** Only begins to answer, but for `/whole`. */
+  const half: RequestListener = (request, response) => {
+    if (request.url === '/whole') response.end('whole');
+    else response.writeHead(200, { 'Content-Length': 100 }).write('half');
+  };
+
+  for (const isDebug of [false, true]) {
+    it(`gives its place back${isDebug ? ', and is told of once' : ''}`, () =>
+      run(async () => {
+        const messages: unknown[] = [];
+        const loop = getRunningLoop();
+        loop.setExceptionHandler((_loop, { message }) => messages.push(message));
+        loop.setDebug(isDebug);
+        await using site = await serve(half);
+        await using session = new ClientSession(site.url, { connector: new TCPConnector({ limit: 1 }) });
+        await (async () => {
+          assert.equal((await session.get('')).status, 200);
+        })();
+        const next = createTask(() => text(session, 'whole'));
+        for (let i = 0; i < 100 && !next.done(); i++) {
+          gc();
+          await fromPromise(turn());
+        }
+        assert(next.done());
+        // The connection is of no more use: the place is what the next request has.
+        assert.equal(await next, 'whole');
+        assert.equal(site.connections, 2);
+        for (let i = 0; i < 5; i++) {
+          gc();
+          await fromPromise(turn());
+        }
+        loop.setDebug(false);
+        assert.deepEqual(messages, isDebug ? ['Unclosed response'] : []);
+      }));
+  }
+
+  it('keeps its place as long as its body is read', () =>
+    run(async () => {
+      let answer = (): void => {};
+      await using site = await serve((_request, response) => {
+        response.writeHead(200, { 'Content-Length': 9 }).write('half');
+        answer = () => response.end('whole');
+      });
+      await using session = new ClientSession(site.url);
+      const reading = createTask((await session.get('')).text());
+      for (let i = 0; i < 10; i++) {
+        gc();
+        await fromPromise(turn());
+      }
+      answer();
+      assert.equal(await reading, 'halfwhole');
+    }));
+
+  it('has given its place back when its body has come in', () =>
+    run(async () => {
+      await using site = await serve((_request, response) => response.end('whole'));
+      await using session = new ClientSession(site.url, { connector: new TCPConnector({ limit: 1 }) });
+      for (let i = 0; i < 3; i++) assert.equal((await session.get('')).status, 200);
+      assert.equal(site.connections, 1);
+    }));
+});

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, it } from 'node:test';
-import { CancelledError, createTask, Event, getRunningLoop, run, sleep, TimeoutError } from 'asyncio-ts';
+import {
+  CancelledError,
+  type Coroutine,
+  createTask,
+  Event,
+  getRunningLoop,
+  run,
+  sleep,
+  TimeoutError,
+} from 'asyncio-ts';
 import {
   ClientConnectorError,
   ClientSession,
@@ -260,12 +269,18 @@ describe('RetryMiddleware', () => {
     await using site = await serve((request, response) => failing(1)(request, response, ++count));
     await run(async () => {
       const answers: string[] = [];
-      const middlewares = [new RetryMiddleware({ minDelay: 0.02, onRetry: () => other.set() })];
       const other = new Event();
+      const done = new Event();
+      const onRetry = (): Coroutine<true> => {
+        other.set();
+        return done.wait();
+      };
+      const middlewares = [new RetryMiddleware({ minDelay: 0, onRetry })];
       await using session = new ClientSession(site.url, { middlewares });
       const first = createTask(() => ask(session).then((answer) => answers.push(`first ${answer}`)));
       await other.wait();
       answers.push(`second ${await ask(session)}`);
+      done.set();
       await first;
       assert.deepEqual(answers, ['second 200', 'first 200']);
     });
