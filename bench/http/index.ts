@@ -1,8 +1,8 @@
 /**
  * The benchmark of the HTTP client: `npm run bench:http`.
  *
- * One nginx answers all. Every measurement is made in a process of its own, the clients in turn, so that a slow minute of
- * the machine hits all of them. A figure is the best of all rounds.
+ * One nginx answers all. Each client is a process that has warmed up; they take turns, so that a slow minute of the machine
+ * hits all of them. A figure is the best of all rounds.
  */
 import { readOptions } from '../options.ts';
 import { finish, measureRounds, print, printFloors, printHead } from '../report.ts';
@@ -10,7 +10,7 @@ import { formatFigure, formatRatio, formatTable, paint } from '../table.ts';
 import { describeVerdict, judge } from './floors.ts';
 import { findRuntimes, type Runtime, RUNTIME_NAMES } from './runtimes.ts';
 import { startServer } from './server.ts';
-import { type Figures, type Workload, WORKLOADS } from './workloads.ts';
+import { Clients, type Figures, type Workload, WORKLOADS } from './workloads.ts';
 
 const options = readOptions({
   usage: 'npm run bench:http',
@@ -68,7 +68,8 @@ function printRatio(title: string, figure: string, against: string): void {
 }
 
 await using server = await startServer();
-const setting = { ...options, url: `http://127.0.0.1:${server.ports[0]}/` };
+await using clients = new Clients();
+const setting = { ...options, clients, url: `http://127.0.0.1:${server.ports[0]}/` };
 
 async function measure(runtime: Runtime, workload: Workload): Promise<void> {
   const key = `${workload.name} ${runtime.name}`;

@@ -1,4 +1,4 @@
-/** What is measured, and how: each time in processes of its own. */
+/** What is measured, and how. */
 import { BUILT, pathOf } from '../paths.ts';
 import { Program } from '../program.ts';
 import type { Usage } from '../control.ts';
@@ -10,6 +10,7 @@ export interface Setting {
   readonly quick: boolean;
   /** The server with the files. */
   readonly url: string;
+  readonly clients: Clients;
 }
 
 /** Of one round. */
@@ -26,16 +27,48 @@ interface Taken {
   readonly answers: number;
 }
 
+/**
+ * The clients' processes, each of which lives as long as the benchmark. A program of this kind serves for hours: what the
+ * compilers and the caches need in its first seconds is not what it costs.
+ */
+export class Clients implements AsyncDisposable {
+  readonly #programs = new Map<string, Program>();
+  /** Workload and client. */
+  readonly #warm = new Set<string>();
+
+  /** The client's process, after `warmUp` if it has not done this workload before. */
+  async ready(
+    { name, file, args }: Runtime,
+    workload: string,
+    warmUp: (client: Program) => Promise<unknown>,
+  ): Promise<Program> {
+    let client = this.#programs.get(name);
+    if (client === undefined) {
+      client = new Program(file, args);
+      this.#programs.set(name, client);
+      await client.hear();
+    }
+    const key = `${workload} ${name}`;
+    if (!this.#warm.has(key)) {
+      this.#warm.add(key);
+      await warmUp(client);
+    }
+    return client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#programs.values()) await client[Symbol.asyncDispose]();
+  }
+}
+
 function requests(name: string, kind: Kind, inFlight: number): Workload {
   return {
     name,
-    async measure({ file, args }, { quick, url }) {
-      await using client = new Program(file, args);
-      await client.hear();
-      const run = (ms: number) => client.ask<Taken>(`run ${kind} ${inFlight} ${url}${kind} ${ms}`);
-      // The compilers' time, and that of the connections.
-      await run(quick ? 300 : 700);
-      const { seconds, cpu, answers } = await run(quick ? 700 : 2000);
+    async measure(runtime, { quick, url, clients }) {
+      const run = (client: Program, ms: number) =>
+        client.ask<Taken>(`run ${kind} ${inFlight} ${url}${kind} ${ms}`);
+      const client = await clients.ready(runtime, name, (cold) => run(cold, quick ? 1000 : 6000));
+      const { seconds, cpu, answers } = await run(client, quick ? 700 : 2000);
       return { rate: answers / seconds, cpu: (cpu * 1000) / answers };
     },
   };

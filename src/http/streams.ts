@@ -5,7 +5,7 @@ import { methodCoroutine } from '../core/coroutines.ts';
 import { IncompleteReadError, LimitOverrunError, RuntimeError } from '../core/exceptions.ts';
 import type { Future } from '../core/futures.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
-import { asBuffer, ByteBuffer, EMPTY } from '../io/byte-buffer.ts';
+import { ByteBuffer, EMPTY } from '../io/byte-buffer.ts';
 import { type BodyIterator, iterate } from './body-iterator.ts';
 import type { RequestTimer } from './client-timeout.ts';
 import { ClientConnectionError } from './exceptions.ts';
@@ -281,7 +281,8 @@ export class StreamReader implements AsyncIterable<Buffer> {
   unreadData(data: Uint8Array): void {
     if (data.length === 0) return;
     const before = new ByteBuffer();
-    before.push(asBuffer(data));
+    // A copy: what is in the buffer may be freed.
+    before.push(Buffer.from(data));
     this.#buffer.putBack(before);
     this.#wake();
   }
@@ -454,7 +455,7 @@ export class StreamReader implements AsyncIterable<Buffer> {
   #take(n: number): Buffer {
     const buffer = this.#buffer;
     const count = Math.min(n, buffer.length);
-    const data = count > 0 ? buffer.take(count) : EMPTY;
+    const data = count === buffer.length ? buffer.drain() : buffer.take(count);
     const ends = this.#chunkEnds;
     if (ends.length > 0) {
       const here = this.#fed - buffer.length;

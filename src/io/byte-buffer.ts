@@ -13,6 +13,11 @@ export function asBuffer(data: Uint8Array): Buffer {
   return data instanceof Buffer ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }
 
+/** Free the memory of a chunk, unless it is a part of something larger. Node 20 leaves that to the collector. */
+function free({ buffer, length }: Buffer): void {
+  if (length === buffer.byteLength) (buffer as { transfer?(size: number): ArrayBuffer }).transfer?.(0);
+}
+
 /**
  * Chunks as they came, and how much of the first is taken already. What is taken shares the memory of its chunk; only
  * what lies in several chunks is copied, once.
@@ -76,6 +81,21 @@ export class ByteBuffer {
   /** All bytes that are left. */
   takeAll(): Buffer {
     return this.length === 0 ? EMPTY : this.take(this.length);
+  }
+
+  /**
+   * All bytes that are left, where nobody else has any of them. The memory that they came in is given back at once, as far
+   * as Node can: it counts as the collector's burden until that runs, and a large body would make it run often.
+   */
+  drain(): Buffer {
+    if (this.#chunks.length - this.#first < 2) return this.takeAll();
+    const bytes = this.#copy(this.length);
+    // Of the first, a part may be somebody's.
+    for (let place = this.#first + 1; place < this.#chunks.length; place++) {
+      free(this.#chunks[place] as Buffer);
+    }
+    this.clear();
+    return bytes;
   }
 
   /** Drop the first `count` bytes. */

@@ -352,6 +352,26 @@ describe('StreamReader', () => {
   );
 
   it(
+    'frees the memory of no bytes that somebody has',
+    withBody(async (body) => {
+      const { content } = body;
+      const large = 'b'.repeat(60_000);
+      await body.send('a'.repeat(40_000));
+      const first = content.readNowait(20_000);
+      await body.send(large);
+      const own = Buffer.alloc(70_000, 'o');
+      const rest = content.readNowait();
+      content.unreadData(rest);
+      content.unreadData(own);
+      const whole = await content.readexactly(150_000);
+      assert.equal(text(whole), 'o'.repeat(70_000) + 'a'.repeat(20_000) + large);
+      assert.equal(text(first), 'a'.repeat(20_000));
+      assert.equal(text(rest), 'a'.repeat(20_000) + large);
+      assert.equal(text(own), 'o'.repeat(70_000));
+    }),
+  );
+
+  it(
     'waits for the end',
     withBody(async (body) => {
       const waiting = createTask(body.content.waitEof());
