@@ -98,7 +98,7 @@ export class BodyScope extends Scope {
   close(): void {
     this.state |= CLOSED;
     this.root.cancelStrandsInside(this);
-    this.root.scopes.delete(this);
+    this.root.removeScope(this);
     const { parent } = this;
     if (parent instanceof BodyScope) {
       parent.requests += this.requests;
@@ -111,18 +111,15 @@ export class BodyScope extends Scope {
   }
 }
 
-interface Inside {
-  driverScope: Scope | null;
-  readonly scopes: Set<BodyScope>;
-}
-
 /** The scope of a whole task, with all its open strands. */
 export class RootScope extends Scope {
   readonly task: Task<any> | null;
   /** The open strands, newest first. */
   #first: Strand | null = null;
-  /** What only a task with timeouts or groups needs. */
-  #inside: Inside | null = null;
+  /** The open scopes inside, outermost first; null for none, since most tasks have none for most of their time. */
+  #scopes: Set<BodyScope> | null = null;
+  /** The scope that the task's own generator is in. */
+  driverScope: Scope = this;
 
   constructor(task: Task<any> | null) {
     super();
@@ -145,20 +142,14 @@ export class RootScope extends Scope {
     return this.task?._cancelRequests ?? 0;
   }
 
-  /** The scope that the task's own generator is in. */
-  get driverScope(): Scope {
-    return this.#inside?.driverScope ?? this;
+  addScope(scope: BodyScope): void {
+    this.#scopes ??= new Set();
+    this.#scopes.add(scope);
   }
 
-  set driverScope(scope: Scope) {
-    this.#inside ??= { driverScope: null, scopes: new Set() };
-    this.#inside.driverScope = scope;
-  }
-
-  /** The open scopes inside, outermost first. */
-  get scopes(): Set<BodyScope> {
-    this.#inside ??= { driverScope: null, scopes: new Set() };
-    return this.#inside.scopes;
+  removeScope(scope: BodyScope): void {
+    this.#scopes?.delete(scope);
+    if (this.#scopes?.size === 0) this.#scopes = null;
   }
 
   /** The task, while it runs: what is left of its strands afterwards belongs to nobody. */
@@ -257,7 +248,7 @@ export class RootScope extends Scope {
       this.task._cancelRequests--;
       return;
     }
-    for (const scope of this.#inside?.scopes ?? []) {
+    for (const scope of this.#scopes ?? []) {
       if (scope.requests === 0 || (from !== null && !from.isInside(scope))) continue;
       scope.requests--;
       return;
@@ -275,7 +266,7 @@ export class RootScope extends Scope {
   /** Requests of the scopes inside. */
   requestsInside(): number {
     let count = 0;
-    for (const scope of this.#inside?.scopes ?? []) count += scope.requests;
+    for (const scope of this.#scopes ?? []) count += scope.requests;
     return count;
   }
 }

@@ -380,7 +380,7 @@ export function enterScope(body: Function): CancelTarget {
   if (driver === null) throw noLoop();
   if (!(driver instanceof CoroutineStrand) && isGeneratorFunction(body)) return driver;
   const scope = new BodyScope(scopeOf(driver));
-  scope.root.scopes.add(scope);
+  scope.root.addScope(scope);
   setScope(driver, scope);
   return scope;
 }
