@@ -18,6 +18,7 @@ import {
   type AnyMessage,
   CLOSED_MESSAGE,
   CLOSING_MESSAGE,
+  describe,
   errorMessage,
   WSCloseCode,
   type WSMessage,
@@ -633,11 +634,6 @@ const receiveNext = /* @__PURE__ */ methodCoroutine(
 );
 
 /** What a message holds, as Python prints it. */
-function describe(data: AnyMessage['data']): string {
-  if (typeof data === 'string') return quote(data);
-  return Buffer.isBuffer(data) ? `b${quote(data.toString('latin1'))}` : String(data);
-}
-
 const runWebSocket = /* @__PURE__ */ methodCoroutine(
   'ClientWebSocketResponse.run',
   function* (ws: Receiving, body: ContextBody<Receiving, unknown>): Gen<unknown> {

@@ -1,11 +1,27 @@
 /** Messages of a WebSocket and what they are made of. Counterpart: `aiohttp/_websocket/models.py`. */
+import { quote } from './helpers.ts';
+
+/** What has a name for each of its values, which `enumeration[value]` gives; other numbers have none. */
+type Named<T extends Readonly<Record<string, number>>> = T & { readonly [Value in T[keyof T]]: string } & {
+  readonly [value: number]: string | undefined;
+};
+
+type ValueOf<E> = E extends Named<infer T> ? T[keyof T] : never;
+
+// Not enumerable: whoever goes through the members sees each once.
+function withNames<const T extends Readonly<Record<string, number>>>(members: T): Named<T> {
+  for (const [name, value] of Object.entries(members)) Object.defineProperty(members, value, { value: name });
+  return Object.freeze(members) as Named<T>;
+}
 
 /**
  * The kinds of messages: the frames of the protocol, and from 256 on what only this library tells.
  *
+ * `WSMsgType[1]` is the name `'TEXT'`.
+ *
  * Source: aiohttp 3.14 `aiohttp.WSMsgType`.
  */
-export const WSMsgType = Object.freeze({
+export const WSMsgType = /* @__PURE__ */ withNames({
   CONTINUATION: 0x0,
   TEXT: 0x1,
   BINARY: 0x2,
@@ -20,14 +36,16 @@ export const WSMsgType = Object.freeze({
   ERROR: 0x102,
 } as const);
 
-export type WSMsgType = (typeof WSMsgType)[keyof typeof WSMsgType];
+export type WSMsgType = ValueOf<typeof WSMsgType>;
 
 /**
  * Codes that a WebSocket is closed with.
  *
+ * `WSCloseCode[1000]` is the name `'OK'`.
+ *
  * Source: aiohttp 3.14 `aiohttp.WSCloseCode`.
  */
-export const WSCloseCode = Object.freeze({
+export const WSCloseCode = /* @__PURE__ */ withNames({
   OK: 1000,
   GOING_AWAY: 1001,
   PROTOCOL_ERROR: 1002,
@@ -44,7 +62,7 @@ export const WSCloseCode = Object.freeze({
   BAD_GATEWAY: 1014,
 } as const);
 
-export type WSCloseCode = (typeof WSCloseCode)[keyof typeof WSCloseCode];
+export type WSCloseCode = ValueOf<typeof WSCloseCode>;
 
 /** What all messages have. */
 interface MessageOf<Type extends WSMsgType, Data, Extra extends string | null> {
@@ -100,8 +118,27 @@ class Message {
   json({ loads = parse }: { loads?: (data: never) => unknown } = {}): unknown {
     return loads(this.data as never);
   }
+
+  /** As aiohttp prints it. */
+  toString(): string {
+    const { type, data, extra } = this;
+    const parts = [`type=<WSMsgType.${WSMsgType[type]}: ${type}>`, `data=${describe(data)}`];
+    return `WSMessage(${parts.join(', ')}, extra=${extra === null ? 'null' : quote(extra)})`;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
 }
 Object.defineProperty(Message, 'name', { value: 'WSMessage' });
+
+/** The data of a message, as Python prints it. */
+export function describe(data: AnyMessage['data']): string {
+  if (typeof data === 'string') return quote(data);
+  if (!Buffer.isBuffer(data)) return String(data);
+  const text = quote(data.toString('latin1'));
+  return `b${text.replaceAll(/[\x80-\xff]/g, (character) => `\\x${character.charCodeAt(0).toString(16)}`)}`;
+}
 
 const parse = (data: string | Buffer): unknown => JSON.parse(data.toString());
 

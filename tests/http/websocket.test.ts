@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { CancelledError, createTask, gather, RuntimeError, sleep, TimeoutError } from 'asyncio-ts';
 import {
@@ -297,6 +298,42 @@ describe('receiving', () => {
       assert.deepEqual([ws.closed, ws.closeCode, ws.exception()], [true, 1001, null]);
       for (let i = 0; i < 3; i++) assert.deepEqual(parts(await ws.receive()), [WSMsgType.CLOSED, null, null]);
     });
+  });
+
+  it('prints messages with the name of their type', async () => {
+    await using site = await servePeer((peer) =>
+      peer.send(frame(TEXT, "it's"), frame(BINARY, 'b\0\xff'), frame(CLOSE, closing(1000, 'bye'))),
+    );
+    await withWebSocket(site.url, {}, async (ws) => {
+      const texts: string[] = [];
+      for (let i = 0; i < 4; i++) {
+        const message = await ws.receive();
+        assert.equal(inspect(message), String(message));
+        texts.push(`${message}`);
+      }
+      assert.deepEqual(texts, [
+        "WSMessage(type=<WSMsgType.TEXT: 1>, data=\"it's\", extra='')",
+        "WSMessage(type=<WSMsgType.BINARY: 2>, data=b'b\\x00\\xc3\\xbf', extra='')",
+        "WSMessage(type=<WSMsgType.CLOSE: 8>, data=1000, extra='bye')",
+        'WSMessage(type=<WSMsgType.CLOSED: 257>, data=null, extra=null)',
+      ]);
+    });
+  });
+
+  it('has names for types and codes', () => {
+    const type: WSMsgType = WSMsgType.TEXT;
+    const name: string = WSMsgType[type];
+    assert.equal(name, 'TEXT');
+    const code: WSCloseCode = 1001;
+    assert.equal(WSCloseCode[code], 'GOING_AWAY');
+    const unknown: string | undefined = WSCloseCode[4000];
+    assert.equal(unknown, undefined);
+    // @ts-expect-error -- a name is no type
+    const wrong: WSMsgType = 'TEXT';
+    assert.equal(WSMsgType[wrong], 1);
+    assert.deepEqual(Object.keys(WSCloseCode).slice(0, 2), ['OK', 'GOING_AWAY']);
+    assert.equal(Object.values(WSMsgType).length, 9);
+    assert.equal(JSON.stringify(WSMsgType).includes('"1"'), false);
   });
 
   it('refuses messages of another type', async () => {
