@@ -1,4 +1,5 @@
 /** What a session can be given in place of its own parts. Counterpart: `aiohttp/abc.py`. */
+import { NotImplementedError } from '../core/exceptions.ts';
 import type { Coroutine } from '../core/types.ts';
 import { parseSetCookieHeaders } from './cookie-helpers.ts';
 import type { LooseCookies, Morsel, SimpleCookie } from './cookies.ts';
@@ -67,6 +68,24 @@ export abstract class AbstractCookieJar implements Iterable<Morsel> {
 
   /** The cookies that go with a request to `requestUrl`. */
   abstract filterCookies(requestUrl?: URL): SimpleCookie;
+
+  /**
+   * Write the cookies to a file. In aiohttp `CookieJar` alone has this; here whoever has a session can save its jar.
+   *
+   * @throws NotImplementedError unless the class of the jar has its own.
+   */
+  save(_filePath: string | URL): void {
+    throw new NotImplementedError(`a ${this.constructor.name} cannot be saved: a CookieJar can`);
+  }
+
+  /**
+   * Put the cookies of a file in place of those that there are. As `save`.
+   *
+   * @throws NotImplementedError unless the class of the jar has its own.
+   */
+  load(_filePath: string | URL): void {
+    throw new NotImplementedError(`a ${this.constructor.name} cannot be loaded: a CookieJar can`);
+  }
 }
 
 /**

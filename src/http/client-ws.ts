@@ -10,7 +10,7 @@ import type { ClientResponse } from './client-response.ts';
 import { explain } from './client-timeout.ts';
 import { EofStream } from './data-queue.ts';
 import { ClientConnectionResetError, WebSocketError, WSMessageTypeError } from './exceptions.ts';
-import { type ContextBody, quote } from './helpers.ts';
+import type { ContextBody } from './helpers.ts';
 import { checkOptions, type OptionNames, optionNames } from './options.ts';
 import { checkBytes, checkReason, checkText } from './websocket-checks.ts';
 import { Heartbeat } from './websocket-heartbeat.ts';

@@ -216,7 +216,7 @@ export class CookieJar extends AbstractCookieJar {
    *
    * Source: aiohttp 3.14 `CookieJar.save`.
    */
-  save(filePath: string | URL): void {
+  override save(filePath: string | URL): void {
     writeCookies(filePath, this.#all());
   }
 
@@ -227,7 +227,7 @@ export class CookieJar extends AbstractCookieJar {
    *
    * Source: aiohttp 3.14 `CookieJar.load`.
    */
-  load(filePath: string | URL): void {
+  override load(filePath: string | URL): void {
     const entries = readCookies(filePath);
     this.clear();
     const grown = new Set<string>();

@@ -3,8 +3,10 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
+import { NotImplementedError, run } from 'asyncio-ts';
 import {
   AbstractCookieJar,
+  ClientSession,
   CookieJar,
   type CookieJarOptions,
   DummyCookieJar,
@@ -404,6 +406,22 @@ describe('CookieJar.clear', () => {
 });
 
 describe('CookieJar.save', () => {
+  it('is that of a session', () =>
+    run(async () => {
+      await using session = new ClientSession(null, { cookies: { a: '1' } });
+      const place = path.join(folder, 'session');
+      session.cookieJar.save(place);
+      await using other = new ClientSession();
+      other.cookieJar.load(place);
+      assert.deepEqual([...other.cookieJar].map(String), [...session.cookieJar].map(String));
+      await using none = new ClientSession(null, { cookieJar: new DummyCookieJar() });
+      assert.throws(() => none.cookieJar.save(place), {
+        name: 'NotImplementedError',
+        message: 'a DummyCookieJar cannot be saved: a CookieJar can',
+      });
+      assert.throws(() => none.cookieJar.load(place), NotImplementedError);
+    }));
+
   const url = 'https://www.example.com/a/b';
   const headers = ['h=1', 'd="x y"; Domain=example.com; Path=/; Secure; HttpOnly; SameSite=Lax; Partitioned'];
 
