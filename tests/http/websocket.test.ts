@@ -640,7 +640,7 @@ describe('close', () => {
 
   it('by several tasks at once is done by one of them', async () => {
     await using site = await servePeer(courteous);
-    await withWebSocket(site.url, {}, async (ws) => {
+    await withWebSocket(site.url, { timeout: new ClientWSTimeout() }, async (ws) => {
       const receiving = createTask(ws.receive());
       await sleep(0);
       const answers = await gather([ws.close(), ws.close(), ws.close()]);
