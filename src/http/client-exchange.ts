@@ -15,7 +15,7 @@ import type { Connection } from './connection.ts';
 import type { BaseConnector } from './connector.ts';
 import type { SimpleCookie } from './cookies.ts';
 import { CookieJar } from './cookiejar.ts';
-import { getEnvProxyForUrl } from './env-proxies.ts';
+import { type EnvProxy, findEnvProxy, withNetrc } from './env-proxies.ts';
 import {
   ClientOSError,
   ClientPayloadError,
@@ -26,7 +26,7 @@ import {
   TooManyRedirects,
 } from './exceptions.ts';
 import { CIMultiDict } from './multidict.ts';
-import { netrcAuth } from './netrc.ts';
+import { authIn, readNetrc } from './netrc.ts';
 import { JsonBytesPayload, JsonPayload, type Payload } from './payload.ts';
 import { ownOptions } from './options.ts';
 import { addQuery } from './query.ts';
@@ -54,6 +54,12 @@ const BODY_HEADERS = ['content-length', 'content-type', 'content-encoding', 'tra
 const NO_TRACES: readonly Trace[] = [];
 const NO_HISTORY: readonly ClientResponse[] = Object.freeze([]);
 
+/** What the environment says of a request. */
+interface Environment {
+  readonly auth: BasicAuth | null;
+  readonly proxy: EnvProxy | null;
+}
+
 /** One call of `ClientSession.request`. */
 export class Exchange {
   readonly #session: ClientSession;
@@ -73,6 +79,8 @@ export class Exchange {
   #cookies: InternalRequestOptions['cookies'];
   #data: unknown;
   #request: ClientRequest | null = null;
+  /** For a session that trusts it. */
+  #environment: Environment | null = null;
   /** A redirect has led to another origin. */
   #isElsewhere = false;
 
@@ -157,6 +165,7 @@ export class Exchange {
   *#follow(): Gen<ClientResponse> {
     const { allowRedirects = true } = this.#options;
     for (;;) {
+      if (this.#session.trustEnv) yield* this.#askEnvironment();
       const request = this.#makeRequest();
       this.#request = request;
       let response: ClientResponse;
@@ -205,18 +214,31 @@ export class Exchange {
     return IDEMPOTENT.has(request.method) || !attempt.isSent;
   }
 
+  /** Learn what the environment knows of where the request goes now. */
+  *#askEnvironment(): Gen<void> {
+    const wantsAuth = this.#authorize() === null && !this.#headers.has('authorization');
+    const isDirect = this.#proxy === null && this.#connector._takesProxies;
+    const proxy = isDirect ? findEnvProxy(this.#url) : null;
+    const wantsProxyAuth = proxy !== null && proxy.proxyAuth === null;
+    this.#timer.url = this.#url;
+    const netrc = wantsAuth || wantsProxyAuth ? yield* this.#timer.run(readNetrc) : null;
+    this.#environment = {
+      auth: wantsAuth ? authIn(netrc, this.#url.hostname) : null,
+      proxy: withNetrc(proxy, (host) => authIn(netrc, host)),
+    };
+  }
+
   #makeRequest(): ClientRequest {
     const session = this.#session;
     const options = this.#options;
-    const auth = this.#authorize();
+    const auth = this.#authorize() ?? this.#environment?.auth ?? null;
     this.#timer.url = this.#url;
     const cookies = this.#allCookies();
     let proxy = this.#proxy;
     let proxyAuth = options.proxyAuth ?? session._proxyAuth;
-    if (proxy === null && session.trustEnv && this.#connector._takesProxies) {
-      const found = getEnvProxyForUrl(this.#url);
-      proxy = found?.proxy ?? null;
-      proxyAuth = found?.proxyAuth ?? null;
+    if (proxy === null) {
+      proxy = this.#environment?.proxy?.proxy ?? null;
+      proxyAuth = this.#environment?.proxy?.proxyAuth ?? null;
     }
     return new session._requestClass(this.#method, this.#url, {
       session,
@@ -259,8 +281,7 @@ export class Exchange {
         'Cannot combine AUTHORIZATION header with AUTH argument or credentials encoded in URL',
       );
     }
-    if (auth !== null || !session.trustEnv || this.#headers.has('authorization')) return auth;
-    return netrcAuth(this.#url.hostname);
+    return auth;
   }
 
   #allCookies(): SimpleCookie | null {

@@ -21,14 +21,28 @@ export interface EnvProxy {
  * Source: aiohttp 3.14 `get_env_proxy_for_url`.
  */
 export function getEnvProxyForUrl(url: URL): EnvProxy | null {
+  return withNetrc(findEnvProxy(url), netrcAuth);
+}
+
+/** The same as the environment has it; credentials that it lacks are asked for with `withNetrc`. */
+export function findEnvProxy(url: URL): EnvProxy | null {
   const text = fromEnv(url.protocol.slice(0, -1)) ?? fromEnv('all');
   if (text === null || isBypassed(url, fromEnv('no') ?? '')) return null;
   const proxy = parseProxy(text);
   if (proxy === null) return null;
-  const proxyAuth = BasicAuth.fromUrl(proxy) ?? netrcAuth(plainHost(proxy.hostname));
+  const proxyAuth = BasicAuth.fromUrl(proxy);
   proxy.username = '';
   proxy.password = '';
   return { proxy, proxyAuth };
+}
+
+/** A proxy with the credentials of its host, if it has none of its own. */
+export function withNetrc(
+  found: EnvProxy | null,
+  authOf: (host: string) => BasicAuth | null,
+): EnvProxy | null {
+  if (found === null || found.proxyAuth !== null) return found;
+  return { proxy: found.proxy, proxyAuth: authOf(plainHost(found.proxy.hostname)) };
 }
 
 function fromEnv(name: string): string | null {

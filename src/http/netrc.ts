@@ -1,8 +1,11 @@
 /** Names and passwords of hosts in a file of the user. Counterpart: Python's `netrc.py`, as `aiohttp/helpers.py` uses it. */
 import { existsSync, readFileSync } from 'node:fs';
+import { access, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { fromPromise } from '../core/coroutines.ts';
 import { logger } from '../core/log.ts';
+import type { Gen } from '../core/types.ts';
 import { BasicAuth } from './auth.ts';
 import { quote } from './helpers.ts';
 
@@ -13,30 +16,102 @@ export interface NetrcEntry {
   password: string;
 }
 
+/** What a file says, by host. */
+export interface Netrc {
+  readonly file: string;
+  readonly hosts: ReadonlyMap<string, NetrcEntry>;
+}
+
+/** The file, and whether the user has named it. */
+function placeOfFile(): { file: string; isNamed: boolean } {
+  const named = process.env['NETRC'];
+  const file = named ?? path.join(homedir(), process.platform === 'win32' ? '_netrc' : '.netrc');
+  return { file, isNamed: Boolean(named) };
+}
+
 /**
  * The name and the password of a host in the file that the variable `NETRC` names, else in `~/.netrc` (`_netrc` on
- * Windows); null if there are none. A file that is there and cannot be read makes a warning in the log.
+ * Windows); null if there are none. A file that is there and cannot be read makes a warning in the log. It is read on the
+ * spot; a session waits for it.
  *
  * Source: aiohttp 3.14 `netrc_from_env` and `basicauth_from_netrc`.
  */
 export function netrcAuth(host: string): BasicAuth | null {
-  const named = process.env['NETRC'];
-  const file = named ?? path.join(homedir(), process.platform === 'win32' ? '_netrc' : '.netrc');
+  const { file, isNamed } = placeOfFile();
   let bytes: Buffer;
   try {
     bytes = readFileSync(file);
   } catch (error) {
     // Most people have none.
-    if (named || existsSync(file)) logger.warning(`Could not read .netrc file: ${(error as Error).message}`);
+    if (isNamed || existsSync(file)) warnUnreadable(error);
     return null;
   }
+  return authIn(parse(file, bytes), host);
+}
+
+/** The file as it is being read: who asks meanwhile waits for the same, and goes on in the order of the questions. */
+let reading: { readonly file: string; readonly result: Promise<Netrc | null> } | null = null;
+
+/** Read what `authIn` looks hosts up in, while others go on; null if there is none. Cancellation: ends the wait. */
+export function* readNetrc(): Gen<Netrc | null> {
+  const { file, isNamed } = placeOfFile();
+  if (reading?.file !== file) {
+    const result = load(file, isNamed).finally(() => {
+      if (reading?.result === result) reading = null;
+    });
+    reading = { file, result };
+  }
+  return yield* fromPromise(reading.result);
+}
+
+async function load(file: string, isNamed: boolean): Promise<Netrc | null> {
+  let bytes: Buffer;
   try {
-    const hosts = parseNetrc(decode(bytes));
-    const entry = hosts.get(host) ?? hosts.get('default');
-    return entry === undefined ? null : new BasicAuth(entry.login || entry.account, entry.password);
+    bytes = await readFile(file);
+  } catch (error) {
+    const isThere = isNamed || (await exists(file));
+    if (isThere) warnUnreadable(error);
+    return null;
+  }
+  return parse(file, bytes);
+}
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await access(file);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function warnUnreadable(error: unknown): void {
+  logger.warning(`Could not read .netrc file: ${(error as Error).message}`);
+}
+
+function warnWrong({ message }: RangeError, file: string): void {
+  logger.warning(`Could not parse .netrc file: ${message} (${file})`);
+}
+
+function parse(file: string, bytes: Buffer): Netrc | null {
+  try {
+    return { file, hosts: parseNetrc(decode(bytes)) };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    logger.warning(`Could not parse .netrc file: ${error.message} (${file})`);
+    warnWrong(error, file);
+    return null;
+  }
+}
+
+/** The name and the password of a host; null if there are none. */
+export function authIn(netrc: Netrc | null, host: string): BasicAuth | null {
+  const entry = netrc?.hosts.get(host) ?? netrc?.hosts.get('default');
+  if (netrc === null || entry === undefined) return null;
+  try {
+    return new BasicAuth(entry.login || entry.account, entry.password);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    warnWrong(error, netrc.file);
     return null;
   }
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
-import { run, setLogger } from 'asyncio-ts';
-import { ClientSession, getEnvProxyForUrl, netrcAuth } from 'asyncio-ts/http';
+import { CancelledError, createTask, gather, run, setLogger, sleep } from 'asyncio-ts';
+import { BasicAuth, ClientSession, getEnvProxyForUrl, netrcAuth } from 'asyncio-ts/http';
 import '../support/leaks.ts';
 import { type Echo, echo, serve } from './servers.ts';
 
@@ -130,6 +132,111 @@ describe('netrcAuth', () => {
         sent.push(answer?.headers['authorization']);
       }
       assert.deepEqual(sent, ['Basic dTpw', undefined]);
+    }));
+
+  /** A session that trusts the environment, whose file is a pipe: it says something when `say` is called. */
+  async function withPipe(
+    body: (session: ClientSession, say: (text: string) => Promise<void>, asked: string[]) => Promise<void>,
+  ): Promise<void> {
+    const pipe = path.join(folder, 'pipe');
+    rmSync(pipe, { force: true });
+    execFileSync('mkfifo', [pipe]);
+    process.env['NETRC'] = pipe;
+    const asked: string[] = [];
+    await run(async () => {
+      await using site = await serve((request, response) => {
+        asked.push(`${request.url} ${request.headers.authorization}`);
+        response.end();
+      });
+      await using session = new ClientSession(site.url, { trustEnv: true });
+      await body(session, (text) => writeFile(pipe, text), asked);
+    });
+  }
+
+  it('holds nobody else up while it is read, once for all that wait', () =>
+    withPipe(async (session, say, asked) => {
+      const waiting = ['/1', '/2', '/3'].map((url) => createTask(session.get(url)));
+      // Those who have credentials ask for none, and the loop goes on.
+      await session.get('/other', { auth: new BasicAuth('a', 'b') });
+      await session.get('/header', { headers: { Authorization: 'mine' } });
+      assert.deepEqual(
+        waiting.map((task) => task.done()),
+        [false, false, false],
+      );
+      await say('machine 127.0.0.1 login u password p');
+      for (const task of waiting) await task;
+      assert.deepEqual(asked.slice(0, 2), ['/other Basic YTpi', '/header mine']);
+      assert.deepEqual(asked.slice(2).sort(), ['/1 Basic dTpw', '/2 Basic dTpw', '/3 Basic dTpw']);
+    }));
+
+  it('is read anew by later requests, and after each redirect', () =>
+    run(async () => {
+      const asked: unknown[] = [];
+      await using site = await serve((request, response) => {
+        asked.push(request.headers.authorization);
+        if (request.url === '/away') writeFileSync(file, 'machine 127.0.0.1 login w');
+        response.writeHead(request.url === '/away' ? 302 : 200, { Location: '/' }).end();
+      });
+      process.env['NETRC'] = file;
+      await using session = new ClientSession(site.url, { trustEnv: true });
+      for (const login of ['u', 'v']) {
+        writeFileSync(file, `machine 127.0.0.1 login ${login}`);
+        await session.get('/away');
+      }
+      assert.deepEqual(
+        asked.map((value) => BasicAuth.decode(String(value)).login),
+        ['u', 'w', 'v', 'w'],
+      );
+    }));
+
+  it('is waited for within the limits of a request, which can be cancelled', () =>
+    withPipe(async (session, say, asked) => {
+      const cancelled = createTask(session.get('/cancelled'));
+      const limited = createTask(session.get('/limited', { timeout: 0.01 }));
+      const other = createTask(session.get('/other'));
+      await sleep(0);
+      cancelled.cancel();
+      await assert.rejects(cancelled.toPromise(), CancelledError);
+      await assert.rejects(limited.toPromise(), {
+        name: 'TimeoutError',
+        message: /^Total timeout of 0\.01 s for /,
+      });
+      assert.equal(other.done(), false);
+      await say('machine 127.0.0.1 login u password p');
+      await other;
+      assert.deepEqual(asked, ['/other Basic dTpw']);
+    }));
+
+  it('warns a session as well, once for each reading', () =>
+    run(async () => {
+      await using site = await serve(echo);
+      await using session = new ClientSession(site.url, { trustEnv: true });
+      process.env['NETRC'] = path.join(folder, 'none');
+      await gather([session.get(''), session.get('')]);
+      writeFileSync(file, 'machine h oops');
+      process.env['NETRC'] = file;
+      await session.get('');
+      delete process.env['NETRC'];
+      rmSync(path.join(folder, '.netrc'), { recursive: true, force: true });
+      await session.get('');
+      assert.equal(warnings.length, 2);
+      assert.match(warnings[0] as string, /^Could not read \.netrc file: ENOENT/);
+      assert.match(
+        warnings[1] as string,
+        /^Could not parse \.netrc file: bad follower token 'oops', line 1 \(/,
+      );
+    }));
+
+  it('has the credentials of a proxy of the environment', () =>
+    run(async () => {
+      await using proxy = await serve((request, response) => {
+        response.end(JSON.stringify([request.url, request.headers['proxy-authorization']]));
+      });
+      writeFileSync(file, 'machine 127.0.0.1 login u password p');
+      setEnvironment({ http_proxy: proxy.url, NETRC: file });
+      await using session = new ClientSession(null, { trustEnv: true });
+      const answer = await session.get('http://host.example/x').run((response) => response.text());
+      assert.equal(answer, '["http://host.example/x","Basic dTpw"]');
     }));
 });
 
