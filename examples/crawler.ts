@@ -1,5 +1,5 @@
 /**
- * A crawler: everything that can be reached from the first page, four pages at a time, none longer than half a second.
+ * A crawler: everything that can be reached from the first page, four pages at a time, none longer than two seconds.
  *
  * Every page is a task of one `TaskGroup`, whose limit keeps the others in line; the group ends when no page is left,
  * whichever page added which. The pages of the site that are slow, missing or broken become lines of the report. Within
@@ -10,7 +10,7 @@ import { ClientError, ClientPayloadError, ClientResponseError, ClientSession } f
 import { startSite } from './embedded/site-server.ts';
 
 const AT_ONCE = 4;
-const PATIENCE = 0.5;
+const PATIENCE = 2;
 
 /** What became of a page. */
 interface Visit {

@@ -9,8 +9,8 @@ help(
 );
 
 /**
- * What the host has no part in: comparisons with CPython and aiohttp in pure computation, the hunts for faults, at random
- * or put in on purpose, types, and what the larger examples print.
+ * What the host has no part in: comparisons with CPython and aiohttp in pure computation, locks and queues in virtual
+ * time, the hunts for faults, at random or put in on purpose, types, and what the larger examples print.
  */
 const ONCE = [
   'conformance/executors',
@@ -20,6 +20,13 @@ const ONCE = [
   'conformance/priority-queue',
   'conformance/streams',
   'conformance/tracemalloc',
+  'core/barrier',
+  'core/conditions',
+  'core/locks',
+  'core/primitives',
+  'core/priority-queue',
+  'core/queues',
+  'core/semaphores',
   'core/waiter-lines',
   'examples/link-checker/program',
   'examples/reddit',
@@ -29,6 +36,9 @@ const ONCE = [
   'http/cookies',
   'http/environment',
   'http/formdata',
+  'http/interop-httpbin',
+  'http/interop-websockets',
+  'http/linear-time',
   'http/links',
   'http/multidict',
   'http/multipart-disposition',
@@ -82,14 +92,7 @@ const present = process.versions.node;
 await attempt(`Node ${present}`, () => passed(lastCounts(present)));
 for (const version of nodeVersions.filter((other) => major(other) !== major(present))) {
   await attempt(`Node ${version}`, async () =>
-    passed(
-      await runTests({
-        binary: await fetchNode(version),
-        version,
-        without: ONCE,
-        env: { TEST_ROUNDS: 'few' },
-      }),
-    ),
+    passed(await runTests({ binary: await fetchNode(version), version, without: ONCE, brief: true })),
   );
 }
 await attempt('Bun', () => smoke(fetchBun, ['run']));

@@ -86,8 +86,10 @@ inRealTime('P65 H62 cancelling a wait frees the waiter at once, and the function
 
   // The same by a time-out.
   const other = shared(2);
+  const late = createTask(() => toThread(targets.noteCancellation, other));
+  while (Atomics.load(other, 0) === 0) yield* on(sleep(0.005));
   try {
-    yield* on(waitFor(toThread(targets.noteCancellation, other), 0.2));
+    yield* on(waitFor(late, 0.01));
   } catch (error) {
     assert.ok(error instanceof TimeoutError);
   }

@@ -1,4 +1,4 @@
-/** Some hundred random programs of each style. `npm run fuzz` runs any number. */
+/** Random programs of each style. `npm run fuzz` runs any number. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -13,7 +13,7 @@ import { showStrands } from './strands-print.ts';
 import { shrinkStrands } from './strands-shrink.ts';
 
 /** How many programs of each style: enough to find what is broken often, few enough to be run all the time. */
-const COUNT = 300;
+const COUNT = 150;
 
 const seeds = Array.from({ length: COUNT }, (_, i) => i + 1);
 

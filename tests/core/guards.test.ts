@@ -206,7 +206,7 @@ describe('run', () => {
       holder.cancel();
       await sleep(0);
       assert.equal(lock.locked(), true);
-      await fromPromise(new Promise((resolve) => setTimeout(resolve, 40)));
+      while (!holder.done()) await fromPromise(new Promise((resolve) => setTimeout(resolve, 1)));
       assert.equal(hasEnded, true);
       assert.equal(holder.cancelled(), true);
       assert.equal(lock.locked(), false);

@@ -731,9 +731,9 @@ describe('debug mode', () => {
       run(
         async () => {
           const loop = getRunningLoop() as BaseEventLoop;
-          loop.slowCallbackDuration = 0.001;
+          loop.slowCallbackDuration = 0.02;
           const block = (): void => {
-            const end = performance.now() + 3;
+            const end = performance.now() + 30;
             while (performance.now() < end);
           };
           loop.callSoon(block);
@@ -753,7 +753,7 @@ describe('debug mode', () => {
 
   test('reports a slow step of a task, in both styles', async () => {
     const block = (): void => {
-      const end = performance.now() + 3;
+      const end = performance.now() + 30;
       while (performance.now() < end);
     };
     for (const body of [
@@ -768,7 +768,7 @@ describe('debug mode', () => {
         run(
           async () => {
             const loop = getRunningLoop() as BaseEventLoop;
-            loop.slowCallbackDuration = 0.001;
+            loop.slowCallbackDuration = 0.02;
             const task = createTask(any(body), { name: 'slow' });
             await task;
             loop.slowCallbackDuration = 10;

@@ -272,11 +272,7 @@ describe('Runner', () => {
     await runner.submit(async () => {});
     runner.getLoop().stop();
     await new Promise((resolve) => setTimeout(resolve, 5));
-    const result = await Promise.race([
-      runner.run(async () => 'ran'),
-      new Promise((resolve) => setTimeout(resolve, 500, 'hangs')),
-    ]);
-    assert.equal(result, 'ran');
+    assert.equal(await runner.run(async () => 'ran'), 'ran');
     await runner.close();
   });
 

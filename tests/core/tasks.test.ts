@@ -706,7 +706,7 @@ describe('a running task', () => {
         };
         start();
         for (let i = 0; i < 5; i++) { globalThis.gc(); await asyncio.sleep(0.001); globalThis.gc(); }
-        await asyncio.sleep(0.05);
+        while (ended.length < 3) await asyncio.sleep(0.005);
         console.log(ended.sort().join());
       });
     `,

@@ -138,7 +138,8 @@ function readable({ method, url, headers, body }: ServedRequest): string {
     const encoded = /^Basic (.*)$/.exec(value)?.[1];
     return encoded === undefined ? '' : Buffer.from(encoded, 'base64').toString();
   });
-  return [method, url.href, String(headers), String(body), ...basic].join('\n');
+  // Not `String(headers)`, which hides what is private.
+  return [method, url.href, ...[...headers].map(String), String(body), ...basic].join('\n');
 }
 
 function arrange({ credentials, headers: names, form, spell, hasCookies, method, pages }: Journey): {

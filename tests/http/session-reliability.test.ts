@@ -127,7 +127,7 @@ describe('P72: a request gives back its place and its socket', () => {
           const task = createTask(
             async () => await session.request(method, phase.url(site), options).run(read),
           );
-          while (phase.connects && site.sockets.size === 0) await sleep(0.001);
+          while (phase.connects && site.sockets.size === 0 && !task.done()) await sleep(0.001);
           await sleep(0.02);
           if (how === 'cancelled') task.cancel();
           if (how === 'aborted') aborter.abort(new Error('enough'));

@@ -29,8 +29,8 @@ describe('locks between threads', () => {
     test(`${makeLock().constructor.name}: no two threads are in the section at once`, async () => {
       const lock = makeLock();
       const counts = shared(1);
-      await allEnded(times(4, () => start('addUnder', lock, counts, 2000)));
-      assert.equal(counts[0], 8000);
+      await allEnded(times(4, () => start('addUnder', lock, counts, rounds(2000))));
+      assert.equal(counts[0], 4 * rounds(2000));
       assert.equal(lock.locked(), false);
     });
   }
@@ -141,7 +141,7 @@ describe('queues between threads', () => {
     ]) {
       const items = make();
       const got = new queue.SimpleQueue<[number, number][]>();
-      const count = 500;
+      const count = rounds(500);
       const consumers = times(2, (i) => start('consumeCancelled', items, got, i));
       await allEnded(times(2, () => start('produce', items, count)));
       items.shutdown();
@@ -218,10 +218,10 @@ describe('queues between threads', () => {
       // Comparable with all that is put.
       const isOrdered = items instanceof queue.PriorityQueue;
       const ready = new Semaphore(0);
-      for (let round = 0; round < rounds(12); round++) {
+      for (let round = 0; round < rounds(8); round++) {
         const running = times(2, () => start(isOrdered ? 'churnOrdered' : 'churn', items, ready));
         await acquireAll(ready, 2);
-        await new Promise((resolve) => setTimeout(resolve, (round * 1.7) % 9));
+        await new Promise((resolve) => setTimeout(resolve, (round * 2.3) % 9));
         await Promise.all(running.map(({ worker }) => worker.terminate()));
         const size = items.qsize();
         assert.ok(size <= 2 * (round + 1), `${size} items are left`);
