@@ -1,5 +1,6 @@
 /** Compression of messages, `permessage-deflate` (RFC 7692). Counterpart: `aiohttp/_websocket/helpers.py`. */
 import { constants } from 'node:zlib';
+import { doSmallInPlace } from './websocket-inplace.ts';
 import type { WsDeflate, WsLibrary } from './websocket-library.ts';
 
 export const DEFLATE = 'permessage-deflate';
@@ -73,6 +74,8 @@ export function createDeflate(library: WsLibrary, params: DeflateParams, maxPayl
     threshold: 0,
     // As aiohttp: a WebSocket has to be quick.
     zlibDeflateOptions: { level: constants.Z_BEST_SPEED },
+    // For what is done in place; `ws` counts by itself.
+    zlibInflateOptions: maxPayload > 0 ? { maxOutputLength: maxPayload } : {},
   });
   const accepted: Record<string, readonly (string | true)[]> = {
     client_max_window_bits: [String(params.clientWindowBits)],
@@ -81,5 +84,6 @@ export function createDeflate(library: WsLibrary, params: DeflateParams, maxPayl
   if (params.clientNotakeover) accepted['client_no_context_takeover'] = [true];
   if (params.serverNotakeover) accepted['server_no_context_takeover'] = [true];
   deflate.accept([accepted]);
+  doSmallInPlace(deflate, { sent: params.clientNotakeover, received: params.serverNotakeover });
   return deflate;
 }

@@ -28,11 +28,13 @@ export interface WsSender {
   ): void;
 }
 
-type Inflated = (error: Error | null, data?: Buffer) => void;
+/** Called with what became of a message. */
+export type Inflated = (error: Error | null, data?: Buffer) => void;
 
 /** Compresses and decompresses the messages of one WebSocket. */
 export interface WsDeflate {
   accept(responses: Record<string, readonly (string | true)[]>[]): void;
+  compress(data: Buffer | string, fin: boolean, callback: Inflated): void;
   decompress(data: Buffer, fin: boolean, callback: Inflated): void;
   cleanup(): void;
 }
@@ -54,6 +56,7 @@ export interface WsLibrary {
     maxPayload: number;
     threshold: number;
     zlibDeflateOptions: { level: number };
+    zlibInflateOptions: { maxOutputLength?: number };
   }) => WsDeflate;
 }
 

@@ -51,7 +51,7 @@ export class WebSocketWriter {
     const size = typeof data === 'string' ? Buffer.byteLength(data) : data.byteLength;
     if (opcode === WSMsgType.TEXT || opcode === WSMsgType.BINARY) {
       const isCompressed = this.#isCompressing && compress !== 0;
-      // Another thread compresses it, while the caller may have gone on to change it.
+      // It may be compressed later, and in another thread, while the caller has gone on to change it.
       const kept = isCompressed && typeof data !== 'string' ? Buffer.from(data) : data;
       this.#sender.send(
         kept,

@@ -1,5 +1,7 @@
 /** What a server may send, what it may not, and how much of it. */
 import assert from 'node:assert/strict';
+import { createHook } from 'node:async_hooks';
+import { randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import { constants, deflateRawSync } from 'node:zlib';
@@ -463,12 +465,11 @@ describe('compressed messages', () => {
   });
 
   it('come as a stream that has ended, too', async () => {
-    const bytes = [
-      frame(TEXT, deflate('ended', constants.Z_FINISH), { rsv: 4 }),
-      frame(TEXT, deflate('next'), { rsv: 4 }),
-      frame(CLOSE, closing(1000)),
-    ];
-    assert.deepEqual((await receiveAll(bytes, {}, true)).messages, ['ended', 'next']);
+    const ended = frame(TEXT, deflate('ended', constants.Z_FINISH), { rsv: 4 });
+    const next = frame(TEXT, deflate('next'), { rsv: 4 });
+    const bytes = [ended, next, ended, ended, next, next, frame(CLOSE, closing(1000))];
+    const { messages } = await receiveAll(bytes, {}, true);
+    assert.deepEqual(messages, ['ended', 'next', 'ended', 'ended', 'next', 'next']);
   });
 
   const violations: [name: string, frames: Buffer[], code: number, text: RegExp][] = [
@@ -500,13 +501,84 @@ describe('compressed messages', () => {
       /^Invalid compressed message: invalid distance too far back$/,
     ],
   ];
+  const fine = frame(TEXT, deflate('fine'), { rsv: 4 });
   for (const [name, frames, code, text] of violations) {
     it(`P81: ${name}: ERROR ${code}`, async () => {
-      const outcome = await receiveAll([frame(TEXT, deflate('fine'), { rsv: 4 }), ...frames], {}, true);
-      assert.deepEqual([outcome.messages, outcome.end?.[0], outcome.sent], [['fine'], code, code]);
-      assert.match(outcome.end?.[1] ?? '', text);
+      // The first message makes the stream, from then on small ones are decompressed in place.
+      for (const before of [[], [fine], [fine, fine]]) {
+        const outcome = await receiveAll([...before, ...frames], {}, true);
+        assert.deepEqual([outcome.messages, outcome.end?.[0]], [before.map(() => 'fine'), code]);
+        assert.equal(outcome.sent, code);
+        assert.match(outcome.end?.[1] ?? '', text);
+      }
     });
   }
+
+  it('large and small ones refer to those before them, of either size', async () => {
+    const random = randomBytes(8000).toString('latin1');
+    const texts = [random.slice(0, 100), random, random.slice(3000, 3100), random, '', random.slice(7000)];
+    const sizes: number[] = [];
+    await using site = await servePeer(
+      async (peer) => {
+        for (let one = await peer.next(); one !== null && one.opcode === TEXT; one = await peer.next()) {
+          sizes.push(one.payload.length);
+          peer.send(frame(TEXT, one.payload, { rsv: 4 }));
+        }
+      },
+      (head) => switching(head, [DEFLATED]),
+    );
+    await withWebSocket(site.url, { compress: 15 }, async (ws) => {
+      for (const text of texts) {
+        await ws.sendStr(text);
+        assert.equal(await ws.receiveStr(), text);
+      }
+    });
+    assert.deepEqual(
+      sizes.map((size) => size > 1000),
+      [false, true, false, false, false, false],
+    );
+  });
+
+  it('that are small are done in place, but for the first: no thread tells of them', async () => {
+    const streams = new Set<number>();
+    let told = 0;
+    const hook = createHook({
+      init: (id, type) => void (type === 'ZLIB' && streams.add(id)),
+      before: (id) => void (streams.has(id) && told++),
+    }).enable();
+    try {
+      await using site = await servePeer(
+        async (peer) => {
+          for (let one = await peer.next(); one !== null && one.opcode === TEXT; one = await peer.next())
+            peer.send(frame(TEXT, one.payload, { rsv: 4 }));
+        },
+        (head) => switching(head, [DEFLATED]),
+      );
+      await withWebSocket(site.url, { compress: 15 }, async (ws) => {
+        const counts: number[] = [];
+        for (const text of ['first', 'second', 'x'.repeat(4096), 'y'.repeat(4097)]) {
+          await ws.sendStr(text);
+          assert.equal(await ws.receiveStr(), text);
+          counts.push(told);
+        }
+        const [first = 0, second, small, large = 0] = counts;
+        assert.ok(first > 0);
+        assert.deepEqual([second, small, large > first], [first, first, true]);
+      });
+    } finally {
+      hook.disable();
+    }
+  });
+
+  it('are sent and received in order, whatever their size, thousands at a time', async () => {
+    await using site = await serveEcho({ perMessageDeflate: { threshold: 0 } });
+    await withWebSocket(site.url, { compress: 15 }, async (ws) => {
+      const texts = Array.from({ length: 5000 }, (_, i) => (i % 500 === 0 ? 'x'.repeat(10_000) : '') + i);
+      const sent = Promise.all(texts.map((text) => ws.sendStr(text).toPromise()));
+      for (const text of texts) assert.equal(await ws.receiveStr(), text);
+      await sent;
+    });
+  });
 
   it('maxMsgSize is that of the message: −1, 0, +1', async () => {
     for (const [size, isTaken] of [
@@ -514,10 +586,13 @@ describe('compressed messages', () => {
       [100_000, true],
       [100_001, false],
     ] as const) {
-      const data = Buffer.alloc(size, 'a');
-      const bytes = [frame(BINARY, deflate(data), { rsv: 4 }), frame(CLOSE, closing(1000))];
-      const { messages, end } = await receiveAll(bytes, { maxMsgSize: 100_000 }, true);
-      assert.deepEqual([messages.length, end?.[0]], isTaken ? [1, 1000] : [0, 1009]);
+      const one = frame(BINARY, deflate(Buffer.alloc(size, 'a')), { rsv: 4 });
+      for (const before of [[], [fine], [fine, fine]]) {
+        const bytes = [...before, one, frame(CLOSE, closing(1000))];
+        const { messages, end } = await receiveAll(bytes, { maxMsgSize: 100_000 }, true);
+        assert.equal(messages.length - before.length, isTaken ? 1 : 0);
+        assert.deepEqual(end, isTaken ? [1000, ''] : [1009, 'Message size exceeds limit 100000']);
+      }
     }
   });
 
