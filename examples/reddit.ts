@@ -91,8 +91,8 @@ async function fulfil(wish: Wish, session: ClientSession): Promise<void> {
 }
 
 function describe(error: unknown): string {
-  if (error instanceof TimeoutError) return error.message || 'no answer in time';
-  if (error instanceof Failure || error instanceof ClientError) return error.message;
+  const isKnown = error instanceof Failure || error instanceof ClientError || error instanceof TimeoutError;
+  if (isKnown) return error.message;
   throw error;
 }
 
