@@ -12,7 +12,17 @@ import { cert, key } from '../http/certificate.ts';
 import { eventually } from '../support/processes.ts';
 import { rounds } from '../support/rounds.ts';
 import { on, type Steps, thrownBy } from '../support/styles.ts';
-import { descriptors, from, ioTest, listenRaw, net, pair, Recorder, unpair } from './peers.ts';
+import {
+  descriptors,
+  from,
+  ioTest,
+  listenRaw,
+  net,
+  pair,
+  Recorder,
+  unpair,
+  untilDescriptors,
+} from './peers.ts';
 
 const factory = (): Recorder => new Recorder();
 
@@ -366,8 +376,7 @@ describe('happy eyeballs', () => {
     yield* on(sleep(0));
     task.cancel();
     assert.match(yield* thrownBy(task), /^CancelledError/);
-    yield* on(sleep(0.02));
-    assert.equal(descriptors(), before);
+    yield* untilDescriptors(before);
     yield* from(hole.end());
   });
 });
@@ -392,10 +401,8 @@ describe('cancelled connections', () => {
       yield* on(fromPromise(task.catch(() => {}) as Promise<unknown>));
       if (protocol !== null && (protocol as Recorder).made.done()) yield* on((protocol as Recorder).lost);
     }
-    for (const socket of peer.sockets) socket.destroy();
-    yield* on(sleep(0.03));
+    yield* untilDescriptors(before, peer);
     assert.ok(peer.sockets.length >= peerCount);
-    assert.equal(descriptors(), before);
     yield* from(peer[Symbol.asyncDispose]());
   });
 
@@ -440,10 +447,10 @@ describe('cancelled connections', () => {
       }
       assert.ok(cancelled > total / 4, `${cancelled} of ${total}`);
       assert.ok(accepted > 0);
-      await sleep(0.1);
-      server.abortClients();
-      await sleep(0.1);
-      assert.equal(descriptors(), before);
+      while (descriptors() !== before) {
+        server.abortClients();
+        await sleep(0.01);
+      }
       server.close();
       await server.waitClosed();
     });

@@ -32,6 +32,7 @@ import { on, type Steps, thrownBy } from '../support/styles.ts';
 import {
   connectRaw,
   descriptors,
+  untilDescriptors,
   drain,
   from,
   ioTest,
@@ -204,8 +205,7 @@ describe('an encrypted connection that is cut', () => {
         }
         // All of it is there at the last of them.
         assert.ok(read > 0 && read < 30, String(read));
-        yield* on(sleep(0.02));
-        assert.equal(descriptors(), before);
+        yield* untilDescriptors(before);
         server.close();
       },
     );

@@ -11,6 +11,7 @@ import {
   getRunningLoop,
   Protocol,
   run,
+  sleep,
   type Transport,
 } from 'asyncio-ts';
 import { on, type Steps, type Style, styles } from '../support/styles.ts';
@@ -191,4 +192,15 @@ export function openSockets(): number {
 /** Descriptors of the process. */
 export function descriptors(): number {
   return readdirSync('/proc/self/fd').length;
+}
+
+/** Wait until as many are open as `before`. What `peer` has accepted, be it late, is closed. */
+export function* untilDescriptors(
+  before: number,
+  peer: { sockets: Socket[] } = { sockets: [] },
+): Steps<void> {
+  while (descriptors() !== before) {
+    for (const socket of peer.sockets) socket.destroy();
+    yield* on(sleep(0.01));
+  }
 }

@@ -24,7 +24,18 @@ import '../support/leaks.ts';
 import { cert, key } from '../http/certificate.ts';
 import { on, type Steps, thrownBy, turns } from '../support/styles.ts';
 import { authority, client as clientCertificate, expired } from './certificates.ts';
-import { connectRaw, descriptors, drain, from, ioTest, listenRaw, net, pair, Recorder } from './peers.ts';
+import {
+  connectRaw,
+  descriptors,
+  drain,
+  from,
+  ioTest,
+  listenRaw,
+  net,
+  pair,
+  Recorder,
+  untilDescriptors,
+} from './peers.ts';
 
 const MEGABYTE = 1024 * 1024;
 const ssl = { key, cert };
@@ -219,8 +230,7 @@ describe('who the peer is', () => {
     const [unnamed, second] = yield* on(open(both.port, { serverHostname: '' }));
     for (const transport of [named, unnamed]) transport.close();
     for (const protocol of [first, second]) yield* on(protocol.lost);
-    yield* on(sleep(0.02));
-    assert.equal(descriptors(), before);
+    yield* untilDescriptors(before);
     yield* stop(both);
     const old = yield* serve({ ssl: expired });
     const error = yield* errorFrom(open(old.port, { ssl: { ca: expired.cert } }));
@@ -328,9 +338,7 @@ describe('handshakes that fail', () => {
     yield* on(sleep(0.02));
     task.cancel();
     assert.match(yield* thrownBy(task), /^CancelledError/);
-    for (const socket of peer.sockets) socket.destroy();
-    yield* on(sleep(0.02));
-    assert.equal(descriptors(), before);
+    yield* untilDescriptors(before, peer);
     yield* from(peer[Symbol.asyncDispose]());
   });
 
