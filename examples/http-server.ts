@@ -85,10 +85,10 @@ async function visit(
 async function demonstrate(url: string): Promise<void> {
   await using session = new ClientSession(url);
   const answers = await gather(
-    () => visit(session, 'ann', 0.6, 10),
-    () => visit(session, 'bob', 5, 0.5),
+    () => visit(session, 'ann', 2, 10),
+    () => visit(session, 'bob', 5, 1.5),
     () => visit(session, 'cid', 0.4, 10),
-    () => visit(session, 'dan', 0.1, 0.3),
+    () => visit(session, 'dan', 0.1, 1),
     () => visit(session, 'eve', 0.1, 10),
   );
   // The server hears of the last departure.

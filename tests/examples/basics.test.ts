@@ -247,9 +247,9 @@ describe('example http-server', () => {
     assert(place('bob: cancelled') < place('cid: at work'), 'two at work at once');
     assert.deepEqual(lines.slice(lines.indexOf('What the clients got:') + 1, -1), [
       '  done, ann',
-      '  bob went away after 0.5 s',
+      '  bob went away after 1.5 s',
       '  done, cid',
-      '  dan went away after 0.3 s',
+      '  dan went away after 1 s',
       '  done, eve',
     ]);
   });
