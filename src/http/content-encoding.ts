@@ -168,7 +168,7 @@ export class Decompressor {
 
   // A stream takes several turns and a thread for it. False if it is not that easy; errors are the stream's to find, too.
   #decompressAtOnce(): boolean {
-    const input = this.#waiting.length === 1 ? (this.#waiting[0] as Buffer) : Buffer.concat(this.#waiting);
+    const input = this.#join();
     try {
       const result = codecOf(this.#encoding, input).decompressSync(input, INFO);
       const { buffer, engine } = result as { buffer: Buffer; engine: { bytesWritten: number } };
@@ -183,13 +183,20 @@ export class Decompressor {
     return true;
   }
 
-  /** Give the stream the next chunk, or the end. */
+  // Each has its way through a thread, and a server may send a byte at a time.
+  #join(): Buffer {
+    if (this.#waiting.length > 1) this.#waiting.splice(0, this.#waiting.length, Buffer.concat(this.#waiting));
+    return this.#waiting[0] as Buffer;
+  }
+
+  /** Give the stream what is waiting, or the end. */
   #next(): void {
-    const chunk = this.#waiting.shift();
-    if (chunk === undefined) {
+    if (this.#waiting.length === 0) {
       if (this.#isComplete) this.#stream?.end();
       return;
     }
+    const chunk = this.#join();
+    this.#waiting.length = 0;
     const stream = (this.#stream ??= this.#open(chunk));
     this.#current = chunk;
     this.#given += chunk.length;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHook } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { before, describe, it } from 'node:test';
@@ -115,6 +116,31 @@ describe('a compressed body', () => {
       }
     });
   }
+
+  it('in chunks of a byte goes to zlib in few pieces, each of which has its way through a thread', async () => {
+    const data = randomBytes(30_000);
+    const chunks = [...gzipSync(data)].map((byte) => Buffer.of(0x31, 13, 10, byte, 13, 10));
+    const streams = new Set<number>();
+    let pieces = 0;
+    const hook = createHook({
+      init: (id, type) => void (type === 'ZLIB' && streams.add(id)),
+      before: (id) => void (streams.has(id) && pieces++),
+    }).enable();
+    try {
+      await run(async () => {
+        await using site = await serveRaw((socket) => {
+          socket.write('HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n');
+          socket.write(Buffer.concat([...chunks, Buffer.from('0\r\n\r\n')]));
+        });
+        await using session = new ClientSession();
+        const received = await session.get(site.url).run((response) => response.read());
+        assert(received.equals(data));
+      });
+    } finally {
+      hook.disable();
+    }
+    assert.ok(pieces > 0 && pieces < 1000, `${pieces} of ${chunks.length}`);
+  });
 
   it('CVE-2025-69223: of very many members is refused, since each costs a decompressor', async () => {
     const member = deflateSync(Buffer.from('x'));
