@@ -172,7 +172,7 @@ export class BodyPartReader implements AsyncIterable<Buffer> {
    * @throws RuntimeError for an unknown encoding; RangeError or ClientPayloadError for what cannot be decoded.
    */
   decode(data: Uint8Array): Buffer {
-    const decoded = this.#transferDecode(data);
+    const decoded = this._transferDecode(data);
     const encoding = this._contentEncoding;
     return encoding === null ? decoded : decompress(encoding, decoded, this._maxSize);
   }
@@ -208,7 +208,8 @@ export class BodyPartReader implements AsyncIterable<Buffer> {
     return this.headers.get('Content-Transfer-Encoding')?.toLowerCase() ?? null;
   }
 
-  #transferDecode(data: Uint8Array): Buffer {
+  /** @internal Undo the `Content-Transfer-Encoding`. */
+  _transferDecode(data: Uint8Array): Buffer {
     const encoding = this.#transferEncoding;
     switch (encoding) {
       case 'base64':
@@ -223,11 +224,6 @@ export class BodyPartReader implements AsyncIterable<Buffer> {
       default:
         throw new RuntimeError(`unknown content transfer encoding: ${encoding}`);
     }
-  }
-
-  /** @internal */
-  _transferDecode(data: Uint8Array): Buffer {
-    return this.#transferDecode(data);
   }
 
   /** @internal */
@@ -265,7 +261,7 @@ export class BodyPartReader implements AsyncIterable<Buffer> {
     this._giveBack();
     const data = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
     if (!isDecoded || data.length === 0) return data;
-    if (this._contentEncoding === null) return this.#transferDecode(data);
+    if (this._contentEncoding === null) return this._transferDecode(data);
     const pieces: Buffer[] = [];
     const decoded = this.decodeIter(data);
     try {
