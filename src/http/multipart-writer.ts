@@ -7,6 +7,7 @@ import { logger } from '../core/log.ts';
 import type { Coroutine, Gen } from '../core/types.ts';
 import type { AbstractStreamWriter } from './abc.ts';
 import { decodeText } from './charsets.ts';
+import { checkContentEncoding } from './content-decoder.ts';
 import { CONTROL } from './content-disposition.ts';
 import { type FormField, urlencode } from './form-urlencoded.ts';
 import { isToken } from './helpers.ts';
@@ -20,7 +21,7 @@ const SMALL = 2 ** 16;
 /** A part, and what is done to its bytes on their way. */
 interface Part {
   readonly payload: Payload;
-  readonly contentEncoding: string | null;
+  readonly contentEncoding: 'gzip' | 'deflate' | null;
   readonly transferEncoding: string | null;
 }
 
@@ -133,17 +134,14 @@ export class MultipartWriter extends Payload implements Iterable<Payload> {
       this.#parts.push({ payload, contentEncoding: null, transferEncoding: null });
       return payload;
     }
-    const contentEncoding = (headers.get('Content-Encoding') ?? '').toLowerCase();
-    if (!['', 'deflate', 'gzip', 'identity'].includes(contentEncoding)) {
-      throw new RuntimeError(`unknown content encoding: ${contentEncoding}`);
-    }
+    const contentEncoding = checkContentEncoding(headers.get('Content-Encoding') || 'identity');
     const transferEncoding = (headers.get('Content-Transfer-Encoding') ?? '').toLowerCase();
     if (!['', 'base64', 'quoted-printable', 'binary'].includes(transferEncoding)) {
       throw new RuntimeError(`unknown content transfer encoding: ${transferEncoding}`);
     }
     const part = {
       payload,
-      contentEncoding: ['', 'identity'].includes(contentEncoding) ? null : contentEncoding,
+      contentEncoding,
       transferEncoding: ['', 'binary'].includes(transferEncoding) ? null : transferEncoding,
     };
     const { size } = payload;

@@ -17,10 +17,14 @@ export class PartWriter implements AbstractStreamWriter {
   #rest: Buffer = Buffer.alloc(0);
 
   /**
-   * @param contentEncoding - `gzip`, `deflate` (without the header of zlib, as aiohttp has it), or null.
+   * @param contentEncoding - `deflate` goes without the header of zlib, as in aiohttp.
    * @param transferEncoding - `base64`, `quoted-printable`, or null.
    */
-  constructor(writer: AbstractStreamWriter, contentEncoding: string | null, transferEncoding: string | null) {
+  constructor(
+    writer: AbstractStreamWriter,
+    contentEncoding: 'gzip' | 'deflate' | null,
+    transferEncoding: string | null,
+  ) {
     this.#writer = writer;
     this.#transferEncoding = transferEncoding;
     this.#compressor = contentEncoding === null ? null : createCompressor(contentEncoding);
@@ -99,7 +103,7 @@ export class PartWriter implements AbstractStreamWriter {
   }
 }
 
-function createCompressor(encoding: string): Transform {
+function createCompressor(encoding: 'gzip' | 'deflate'): Transform {
   return encoding === 'gzip' ? zlib.createGzip() : zlib.createDeflateRaw();
 }
 
