@@ -23,7 +23,7 @@ describe('the logger', () => {
     const quiet = await logOf(() => run(async () => {}));
     const debug = await logOf(() => run(async () => {}, { debug: true }));
     assert.deepEqual(quiet, []);
-    assert.ok(debug.every((line) => line.startsWith('debug: ')));
+    assert.ok(debug.some((line) => line.startsWith('debug: ')));
   });
 
   test('that throws does not stop the loop (P30)', async () => {

@@ -85,7 +85,7 @@ describe('what is forgotten or swallowed is warned about', () => {
     const debug = await runProgram(code, { env: { DEBUGGING: '1' } });
     assert.match(
       debug.stderr,
-      /^RuntimeWarning: coroutine 'work' was never awaited\nCoroutine created at \(most recent call last\)\n {2}File ".*eval1.*", line \d+, in /,
+      /^RuntimeWarning: coroutine 'work' was never awaited\nCoroutine created at \(most recent call last\)\n {2}File ".*eval1.*", line \d+, in /m,
     );
     const production = await runProgram(code, { env: { NODE_ENV: 'production' } });
     assert.equal(production.stderr, '');
