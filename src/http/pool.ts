@@ -120,6 +120,11 @@ export class Pool {
     const oldest = this.loop.time() - this.#options.keepaliveTimeout;
     for (let channel = idle.pop(); channel !== undefined; channel = idle.pop()) {
       const { socket } = channel;
+      if (socket.writableLength > 0) {
+        // The server answered without having read all: what comes next would wait behind that.
+        channel.destroy(new ClientConnectionError('Connection closed'));
+        continue;
+      }
       if (!socket.destroyed && socket.writable && channel.idleSince >= oldest) return channel;
       this.#close(channel);
     }

@@ -393,6 +393,15 @@ describe('the goodbye of TLS', () => {
     return [site, session];
   }
 
+  it('is not waited for by the next request, which takes another connection', () =>
+    run(async () => {
+      const [site, session] = await visitDeaf();
+      await using _ = site;
+      assert.equal(await text(session, ''), 'ok');
+      assert.equal(site.connections, 2);
+      await session.close();
+    }));
+
   it('is cut short where the peer does not read', () =>
     run(async () => {
       const [site, session] = await visitDeaf();
