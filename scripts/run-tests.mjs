@@ -16,7 +16,7 @@ export function lastCounts(version) {
  * @param {string[]} [options.without] - leave out these files
  * @param {string} [options.binary] - the Node to run on
  * @param {string} [options.version] - its version
- * @param {boolean} [options.brief] - repeat less, and do without source maps, which take a tenth of the time
+ * @param {boolean} [options.brief] - repeat less
  */
 export async function runTests({
   words = [],
@@ -36,7 +36,7 @@ export async function runTests({
   if (files.length === 0) throw new Failure('no test file found');
   mkdirSync(path.dirname(resultsOf(version)), { recursive: true });
   const args = [
-    ...(brief ? [] : ['--enable-source-maps']),
+    '--enable-source-maps',
     '--test',
     '--test-concurrency=3', // on two cores: many tests wait
     '--test-timeout=300000', // a test that hangs fails
