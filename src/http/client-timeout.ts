@@ -8,6 +8,7 @@ import { timeoutAt } from '../core/timeouts.ts';
 import type { Delay, Gen } from '../core/types.ts';
 import { followAbort } from './abort.ts';
 import { waitOutside } from './helpers.ts';
+import { IntrusiveList, type Listed } from './intrusive-list.ts';
 import { checkOptions, optionNames } from './options.ts';
 
 function limit(delay: Delay | null | undefined, name: string): number | null {
@@ -157,7 +158,7 @@ export class RequestTimer {
   *#waitInTime<T>(future: Future<T>): Gen<T> {
     this.#check();
     const signal = this.#signal;
-    const deadline = this.#when === null ? null : join(this.#loop, this.#when, future, this);
+    const wait = this.#when === null ? null : join(this.#loop, this.#when, future, this);
     const unfollow = signal === undefined ? null : followAbort(signal, () => abort(future, signal));
     // As `waitOutside` does, without another generator.
     this.#loop._foreignWaits++;
@@ -165,7 +166,7 @@ export class RequestTimer {
       return yield* future;
     } finally {
       this.#loop._foreignWaits--;
-      deadline?.leave(future);
+      wait?.leave();
       unfollow?.();
     }
   }
@@ -206,12 +207,33 @@ export class RequestTimer {
   }
 }
 
-/** What has to end at the same time. A request has several waits where several tasks read, or send it twice. */
+/** A wait that has an end. A request has several where several tasks read, or send it twice. */
+class LimitedWait implements Listed<LimitedWait> {
+  readonly future: Future<unknown>;
+  readonly timer: RequestTimer;
+  readonly #deadline: Deadline;
+  _previous: LimitedWait | null = null;
+  _next: LimitedWait | null = null;
+
+  constructor(future: Future<unknown>, timer: RequestTimer, deadline: Deadline) {
+    this.future = future;
+    this.timer = timer;
+    this.#deadline = deadline;
+    deadline.waits.add(this);
+  }
+
+  leave(): void {
+    this.#deadline.waits.delete(this);
+    this.#deadline.tidy();
+  }
+}
+
+/** The waits that have to end at the same time. */
 class Deadline {
+  readonly waits = new IntrusiveList<LimitedWait>();
   readonly #deadlines: Map<number, Deadline>;
   readonly #when: number;
   readonly #handle: TimerHandle;
-  readonly #waiting = new Map<Future<unknown>, RequestTimer>();
 
   constructor(loop: BaseEventLoop, deadlines: Map<number, Deadline>, when: number) {
     this.#deadlines = deadlines;
@@ -219,27 +241,25 @@ class Deadline {
     this.#handle = loop.callAt(when, () => this.#expire());
   }
 
-  add(future: Future<unknown>, timer: RequestTimer): void {
-    this.#waiting.set(future, timer);
-  }
-
-  leave(future: Future<unknown>): void {
-    this.#waiting.delete(future);
-    if (this.#waiting.size > 0) return;
+  tidy(): void {
+    if (this.waits.first !== null) return;
     this.#handle.cancel();
     if (this.#deadlines.get(this.#when) === this) this.#deadlines.delete(this.#when);
   }
 
   #expire(): void {
     this.#deadlines.delete(this.#when);
-    for (const [future, timer] of this.#waiting) if (!future.done()) future.setException(timer.error());
+    // Who waits leaves in a later turn.
+    for (let wait = this.waits.first; wait !== null; wait = wait._next) {
+      if (!wait.future.done()) wait.future.setException(wait.timer.error());
+    }
   }
 }
 
 const deadlines = new WeakMap<BaseEventLoop, Map<number, Deadline>>();
 
 // Most requests have a total of minutes, and so end on a full second: they share a timer.
-function join(loop: BaseEventLoop, when: number, future: Future<unknown>, timer: RequestTimer): Deadline {
+function join(loop: BaseEventLoop, when: number, future: Future<unknown>, timer: RequestTimer): LimitedWait {
   let ofLoop = deadlines.get(loop);
   if (ofLoop === undefined) {
     ofLoop = new Map();
@@ -250,6 +270,5 @@ function join(loop: BaseEventLoop, when: number, future: Future<unknown>, timer:
     deadline = new Deadline(loop, ofLoop, when);
     ofLoop.set(when, deadline);
   }
-  deadline.add(future, timer);
-  return deadline;
+  return new LimitedWait(future, timer, deadline);
 }

@@ -5,6 +5,7 @@ import type { ResponseHandler } from './client-proto.ts';
 import type { BaseConnector } from './connector.ts';
 import type { Channel, WireRequest } from './engine.ts';
 import { ClientConnectionError } from './exceptions.ts';
+import type { Listed } from './intrusive-list.ts';
 import type { Destination } from './pool.ts';
 
 /**
@@ -12,7 +13,7 @@ import type { Destination } from './pool.ts';
  *
  * Source: aiohttp 3.14 `aiohttp.connector.Connection`.
  */
-export class Connection {
+export class Connection implements Listed<Connection> {
   /** Whether an earlier request used it: the server may have closed it since. */
   readonly isReused: boolean;
   // Who has a connection keeps its connector from being collected.
@@ -21,6 +22,10 @@ export class Connection {
   readonly #channel: Channel;
   #handler: ResponseHandler | null = null;
   #isOver = false;
+  /** @internal */
+  _previous: Connection | null = null;
+  /** @internal */
+  _next: Connection | null = null;
 
   /** @internal */
   constructor(connector: BaseConnector, destination: Destination, channel: Channel) {

@@ -5,6 +5,7 @@ import type { TimerHandle } from '../core/events.ts';
 import type { Gen } from '../core/types.ts';
 import type { Channel } from './engine.ts';
 import { ClientConnectionError } from './exceptions.ts';
+import { IntrusiveList, type Listed } from './intrusive-list.ts';
 import { type Host, Places } from './places.ts';
 import type { Trace } from './tracing.ts';
 
@@ -40,6 +41,11 @@ export interface PoolOptions {
 
 export const connectorClosed = (): ClientConnectionError => new ClientConnectionError('Connector is closed.');
 
+/** A connection in use. */
+interface Used extends Listed<Used> {
+  _fail(error: ClientConnectionError): void;
+}
+
 /**
  * Keeps connections, and the limits of how many are in use. It knows nothing of its connector, which can so be collected
  * while sockets and timers still hold the pool.
@@ -48,7 +54,7 @@ export class Pool {
   readonly loop: BaseEventLoop;
   isClosed = false;
   /** How to end the connections in use. */
-  readonly used = new Set<{ _fail(error: ClientConnectionError): void }>();
+  readonly used = new IntrusiveList<Used>();
   readonly #options: PoolOptions;
   readonly #places: Places;
   readonly #destinations = new Map<string, Destination>();
@@ -213,7 +219,8 @@ export class Pool {
     this.#expiry?.cancel();
     this.#expiry = null;
     this.#places.close(connectorClosed());
-    for (const connection of this.used) connection._fail(connectorClosed());
+    // Each leaves at once.
+    while (this.used.first !== null) this.used.first._fail(connectorClosed());
     const polite = new Set<Duplex>();
     for (const { idle } of this.#destinations.values()) {
       for (const channel of idle.splice(0)) {
