@@ -68,7 +68,7 @@ export class Exchange {
   readonly #limits: ClientTimeout;
   readonly #timer: RequestTimer;
   readonly #skipAutoHeaders: ReadonlySet<string>;
-  readonly #history: ClientResponse[] = [];
+  #history: readonly ClientResponse[] = NO_HISTORY;
   readonly #proxy: URL | null;
   readonly #proxyHeaders: CIMultiDict | null;
   #traces: readonly Trace[] = NO_TRACES;
@@ -329,8 +329,7 @@ export class Exchange {
   }
 
   #sendOver(connection: Connection, request: ClientRequest): Gen<ClientResponse> {
-    const history = this.#history.length === 0 ? NO_HISTORY : [...this.#history];
-    return request._send(connection, this.#responseParams(), history);
+    return request._send(connection, this.#responseParams(), this.#history);
   }
 
   #responseParams(): ResponseParams {
@@ -352,16 +351,17 @@ export class Exchange {
 
   /** Prepare the request that a redirect asks for. False: it names no place, and is itself the result. */
   #redirect(response: ClientResponse): boolean {
-    this.#history.push(response);
+    const before = this.#history;
+    this.#history = [...before, response];
     const { maxRedirects = 10 } = this.#options;
     if (maxRedirects > 0 && this.#history.length >= maxRedirects) {
-      const [first] = this.#history as [ClientResponse];
-      throw new TooManyRedirects(first.requestInfo, [...this.#history]);
+      const [first] = this.#history as readonly [ClientResponse];
+      throw new TooManyRedirects(first.requestInfo, this.#history);
     }
     this.#changeMethod(response);
     const location = response.headers.get('location') ?? response.headers.get('uri');
     if (location === null) {
-      this.#history.pop();
+      this.#history = before;
       return false;
     }
     response.release();

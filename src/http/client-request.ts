@@ -21,6 +21,12 @@ import { getPayload, LookupError, Payload } from './payload.ts';
 import { sendTraces, type Trace } from './tracing.ts';
 import { Upload } from './upload.ts';
 
+/** What a request says of this client, unless it says otherwise. */
+const DEFAULT_HEADERS = /* @__PURE__ */ new CIMultiDict([
+  ['Accept', '*/*'],
+  ['Accept-Encoding', ACCEPT_ENCODING],
+  ['User-Agent', USER_AGENT],
+]);
 const NOT_ASCII = /[\x80-\uffff]/;
 
 /** What was sent. Source: aiohttp 3.14 `aiohttp.RequestInfo`. */
@@ -208,9 +214,9 @@ export class ClientRequest {
       if (name.length === 4 && name.toLowerCase() === 'host') headers.set(name, value);
       else headers.add(name, value);
     }
-    this.#setDefault(headers, 'Accept', '*/*');
-    this.#setDefault(headers, 'Accept-Encoding', ACCEPT_ENCODING);
-    this.#setDefault(headers, 'User-Agent', USER_AGENT);
+    // All requests share these entries, if they may.
+    if (given.size === 0 && this.#skipAutoHeaders.size === 0) headers.extend(DEFAULT_HEADERS);
+    else for (const [name, value] of DEFAULT_HEADERS) this.#setDefault(headers, name, value);
     return headers;
   }
 
